@@ -1,0 +1,174 @@
+//! A parsed document of any format: questions about it, and edits of it.
+
+use std::ops::Range;
+
+use crate::{Edit, Op, Path, Problem, ProblemKind, Splice, Value, json, problem, toml, yaml};
+
+/// How a file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// JSON. Comments and trailing commas are read and kept, and never written into a file that had none.
+    Json,
+    /// TOML 1.0.
+    Toml,
+    /// YAML 1.2, one document.
+    Yaml,
+}
+
+/// A value and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Byte range of the value in the text. Of a TOML table that is written in several places, the first header.
+    pub span: Range<usize>,
+    /// What it means.
+    pub value: Value,
+}
+
+/// One member of an object, or one named element of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its key, or the string that names it.
+    pub name: String,
+    /// Byte range of the key (or of the naming string): where an error points to.
+    pub name_span: Range<usize>,
+    /// The value.
+    pub node: Node,
+}
+
+/// What each format's module does. Paths given are never empty for `plan`.
+pub(crate) trait Backend<'t>: Sized {
+    /// Reads the whole text, so that every syntax error is found here.
+    fn parse(text: &'t str) -> Result<Self, Problem>;
+    /// The value at a path. `Ok(None)` when it is not there; an error when the way leads through a duplicate key, an
+    /// alias or something that is no container.
+    fn get(&self, path: &Path) -> Result<Option<Node>, Problem>;
+    /// The members of the object at a path, in file order. For a list, `name_field` says which member names an element,
+    /// and elements without it are left out. A key that stands twice is listed twice.
+    fn members(&self, path: &Path, name_field: Option<&str>) -> Result<Option<Vec<Member>>, Problem>;
+    /// The splices for one operation; none when nothing changes.
+    fn plan(&self, op: &Op) -> Result<Vec<Splice>, Problem>;
+}
+
+enum Parsed<'t> {
+    Json(json::Json<'t>),
+    Toml(toml::Toml<'t>),
+    Yaml(yaml::Yaml<'t>),
+}
+
+/// A document that parses.
+pub struct Document<'t> {
+    text: &'t str,
+    parsed: Parsed<'t>,
+}
+
+macro_rules! backend {
+    ($self:ident, $b:ident => $call:expr) => {
+        match &$self.parsed {
+            Parsed::Json($b) => $call,
+            Parsed::Toml($b) => $call,
+            Parsed::Yaml($b) => $call,
+        }
+    };
+}
+
+impl<'t> Document<'t> {
+    /// Reads `text`, which may start with a byte order mark. Text without any value (empty, or comments only) is an
+    /// empty object.
+    pub fn parse(text: &'t str, format: Format) -> Result<Self, Problem> {
+        let parsed = match format {
+            Format::Json => json::Json::parse(text).map(Parsed::Json),
+            Format::Toml => toml::Toml::parse(text).map(Parsed::Toml),
+            Format::Yaml => yaml::Yaml::parse(text).map(Parsed::Yaml),
+        };
+        match parsed {
+            Ok(parsed) => Ok(Self { text, parsed }),
+            Err(problem) => match problem::conflict_marker(text) {
+                Some(offset) => Err(Problem::at(text, offset, ProblemKind::ConflictMarkers)),
+                None => Err(problem),
+            },
+        }
+    }
+
+    /// The text this was read from.
+    pub fn text(&self) -> &'t str {
+        self.text
+    }
+
+    /// The format this was read as.
+    pub fn format(&self) -> Format {
+        match self.parsed {
+            Parsed::Json(_) => Format::Json,
+            Parsed::Toml(_) => Format::Toml,
+            Parsed::Yaml(_) => Format::Yaml,
+        }
+    }
+
+    /// The value at `path`; `None` when it is not there.
+    pub fn get(&self, path: &Path) -> Result<Option<Node>, Problem> {
+        backend!(self, b => b.get(path))
+    }
+
+    /// The members of the object at `path`, or the elements of the list there that `name_field` names; `None` when
+    /// nothing is there.
+    pub fn members(&self, path: &Path, name_field: Option<&str>) -> Result<Option<Vec<Member>>, Problem> {
+        backend!(self, b => b.members(path, name_field))
+    }
+
+    /// One edit that carries out `ops` in order. The result has been read back and holds what was asked for.
+    pub fn plan(&self, ops: &[Op]) -> Result<Edit, Problem> {
+        let mut done = Edit::default();
+        for op in ops {
+            let middle = done.apply(self.text);
+            let step = if done.is_empty() {
+                backend!(self, b => b.plan(op))?
+            } else {
+                let document = Document::parse(&middle, self.format()).map_err(|p| mismatch(&p))?;
+                backend!(document, b => b.plan(op))?
+            };
+            done = done.then(self.text, &Edit::new(step));
+        }
+        if !done.is_empty() {
+            self.verify(&done, ops)?;
+        }
+        Ok(done)
+    }
+
+    /// Reads the edited text back. Every operation's value must be there (or gone), and for TOML and YAML, whose
+    /// grammars have action at a distance, the whole document must mean what it meant before plus the operations. JSON
+    /// has none, and its files may be large, so there the siblings on the way are compared by name only.
+    fn verify(&self, edit: &Edit, ops: &[Op]) -> Result<(), Problem> {
+        let after = edit.apply(self.text);
+        let document = Document::parse(&after, self.format()).map_err(|p| mismatch(&p))?;
+        if self.format() != Format::Json {
+            let root =
+                |d: &Document<'_>| Ok::<_, Problem>(d.get(&Path::default())?.map_or(Value::Object(Vec::new()), |n| n.value));
+            let mut want = root(self)?;
+            for op in ops {
+                op.apply_to(&mut want).map_err(|m| mismatch(&m))?;
+            }
+            let have = root(&document)?;
+            return if have.same(&want) { Ok(()) } else { Err(mismatch(&"another value changed")) };
+        }
+        for (i, op) in ops.iter().enumerate() {
+            if ops[i + 1..]
+                .iter()
+                .any(|later| later.path().0.starts_with(&op.path().0) || op.path().0.starts_with(&later.path().0))
+            {
+                continue; // what a later operation made of it is checked there
+            }
+            let have = document.get(op.path()).map_err(|p| mismatch(&p))?;
+            let good = match op {
+                Op::Set { value, .. } => have.is_some_and(|n| n.value.same(value)),
+                Op::Remove { .. } => have.is_none(),
+            };
+            if !good {
+                return Err(mismatch(&op.path()));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn mismatch(what: &dyn std::fmt::Display) -> Problem {
+    Problem { kind: ProblemKind::Mismatch(what.to_string()), place: None }
+}

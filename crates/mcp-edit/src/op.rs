@@ -1,0 +1,124 @@
+//! What should become of a document.
+
+use crate::{Path, Step, Value};
+
+/// One intended change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// Make the value at `path` this one. Containers on the way that do not exist are made. Nothing changes when the
+    /// value there already means the same.
+    Set {
+        /// Where.
+        path: Path,
+        /// What it becomes.
+        value: Value,
+    },
+    /// Take away the value at `path` with its key. Nothing changes when there is none.
+    Remove {
+        /// Where.
+        path: Path,
+        /// How many of the containers around it go too, innermost first, as long as each is then empty.
+        prune: usize,
+    },
+}
+
+impl Op {
+    /// [`Op::Set`].
+    pub fn set(path: Path, value: Value) -> Self {
+        Self::Set { path, value }
+    }
+
+    /// [`Op::Remove`] that leaves empty containers alone.
+    pub fn remove(path: Path) -> Self {
+        Self::Remove { path, prune: 0 }
+    }
+
+    /// The place this is about.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Set { path, .. } | Self::Remove { path, .. } => path,
+        }
+    }
+
+    /// What a document that means `root` means after this: the yardstick every edited text is held against.
+    ///
+    /// `Err` when the path leads through something that is no container.
+    pub fn apply_to(&self, root: &mut Value) -> Result<(), String> {
+        match self {
+            Self::Set { path, value } => set(root, &path.0, value),
+            Self::Remove { path, prune } => {
+                remove(root, &path.0, *prune);
+                Ok(())
+            }
+        }
+    }
+}
+
+fn set(at: &mut Value, steps: &[Step], value: &Value) -> Result<(), String> {
+    let Some((first, rest)) = steps.split_first() else {
+        if !at.same(value) {
+            *at = value.clone();
+        }
+        return Ok(());
+    };
+    if *at == Value::Null {
+        *at = match first {
+            Step::Key(_) => Value::Object(Vec::new()),
+            Step::Item { .. } => Value::Array(Vec::new()),
+        };
+    }
+    match (first, at) {
+        (Step::Key(key), Value::Object(members)) => {
+            if let Some(i) = members.iter().position(|(k, _)| k == key) {
+                return set(&mut members[i].1, rest, value);
+            }
+            let mut made = Value::Null;
+            set(&mut made, rest, value)?;
+            members.push((key.clone(), made));
+            Ok(())
+        }
+        (Step::Item { field, value: name }, Value::Array(items)) => {
+            if let Some(i) = items.iter().position(|v| is_item(v, field, name)) {
+                return set(&mut items[i], rest, value);
+            }
+            let mut made =
+                if rest.is_empty() { Value::Null } else { Value::object([(field.clone(), Value::from(name.as_str()))]) };
+            set(&mut made, rest, value)?;
+            items.push(made);
+            Ok(())
+        }
+        (step, other) => Err(format!("{step:?} does not fit {}", other.kind())),
+    }
+}
+
+/// True when something was taken away.
+fn remove(at: &mut Value, steps: &[Step], prune: usize) -> bool {
+    let Some((first, rest)) = steps.split_first() else { return false };
+    let index = match (first, &*at) {
+        (Step::Key(key), Value::Object(members)) => members.iter().position(|(k, _)| k == key),
+        (Step::Item { field, value }, Value::Array(items)) => items.iter().position(|v| is_item(v, field, value)),
+        _ => None,
+    };
+    let Some(index) = index else { return false };
+    let child = match at {
+        Value::Object(members) => &mut members[index].1,
+        Value::Array(items) => &mut items[index],
+        _ => return false,
+    };
+    let emptied = |v: &Value| matches!(v, Value::Object(m) if m.is_empty()) || matches!(v, Value::Array(a) if a.is_empty());
+    let goes = if rest.is_empty() { true } else { remove(child, rest, prune) && prune >= rest.len() && emptied(child) };
+    if goes {
+        match at {
+            Value::Object(members) => drop(members.remove(index)),
+            Value::Array(items) => drop(items.remove(index)),
+            _ => {}
+        }
+        return true;
+    }
+    // Something below went, and the chain of emptied containers ends here.
+    rest.len() > prune && !rest.is_empty()
+}
+
+fn is_item(value: &Value, field: &str, name: &str) -> bool {
+    value.get(field).and_then(Value::as_str) == Some(name)
+}

@@ -1,0 +1,125 @@
+//! A value as all four formats have it, in the order of the file.
+
+/// A value read from, or to be written to, a document.
+///
+/// Numbers are kept as the text they were written with, so a 20-digit integer survives a copy from one file to another.
+/// Comparing with `==` minds the order of keys; [`Value::same`] does not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// `null` in JSON and YAML; TOML has none.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number, spelled as in the file it came from (`30000`, `1e3`, `0.50`).
+    Number(Box<str>),
+    /// Text, with escapes decoded. TOML dates are read as text.
+    String(String),
+    /// An ordered list.
+    Array(Vec<Value>),
+    /// Keys and values in file order.
+    Object(Vec<(String, Value)>),
+}
+
+impl Value {
+    /// An object from pairs, in the order given.
+    pub fn object<K: Into<String>>(pairs: impl IntoIterator<Item = (K, Value)>) -> Self {
+        Self::Object(pairs.into_iter().map(|(k, v)| (k.into(), v)).collect())
+    }
+
+    /// An array of strings.
+    pub fn strings<S: Into<String>>(items: impl IntoIterator<Item = S>) -> Self {
+        Self::Array(items.into_iter().map(|s| Self::String(s.into())).collect())
+    }
+
+    /// The member `key` of an object; `None` when this is no object or has no such member.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        self.as_object()?.iter().find(|(k, _)| k == key).map(|(_, v)| v)
+    }
+
+    /// The text of a string.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(s) => Some(s),
+            _ => None,
+        }
+    }
+
+    /// The truth of a boolean.
+    pub fn as_bool(&self) -> Option<bool> {
+        match self {
+            Self::Bool(b) => Some(*b),
+            _ => None,
+        }
+    }
+
+    /// The number as a float; `None` for everything that is no number.
+    pub fn as_f64(&self) -> Option<f64> {
+        match self {
+            Self::Number(n) => n.replace('_', "").parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// The items of an array.
+    pub fn as_array(&self) -> Option<&[Value]> {
+        match self {
+            Self::Array(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// The members of an object.
+    pub fn as_object(&self) -> Option<&[(String, Value)]> {
+        match self {
+            Self::Object(members) => Some(members),
+            _ => None,
+        }
+    }
+
+    /// What kind of value this is, as a reader would say it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "a boolean",
+            Self::Number(_) => "a number",
+            Self::String(_) => "a string",
+            Self::Array(_) => "a list",
+            Self::Object(_) => "an object",
+        }
+    }
+
+    /// Whether both mean the same when the order of keys does not count.
+    pub fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Array(a), Self::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b)),
+            (Self::Object(a), Self::Object(b)) => {
+                a.len() == b.len() && a.iter().all(|(k, v)| other.get(k).is_some_and(|w| v.same(w)))
+            }
+            _ => self == other,
+        }
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::String(text.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::String(text)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(truth: bool) -> Self {
+        Self::Bool(truth)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Number(number.to_string().into())
+    }
+}
