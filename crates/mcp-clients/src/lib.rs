@@ -7,9 +7,13 @@
 
 pub mod clients;
 pub mod descriptor;
+pub mod engine;
 pub mod entry;
 pub mod locate;
 pub mod plan;
 pub mod platform;
+pub mod secret;
 pub mod shape;
+pub mod survey;
 pub mod text;
+pub mod undo;
