@@ -144,6 +144,11 @@ impl Session {
         Ok(session)
     }
 
+    /// The client it runs.
+    pub fn client(&self) -> &'static dyn RealClient {
+        self.client
+    }
+
     /// The client's program with its variables, in the working directory of the sandbox.
     pub fn command<I: IntoIterator<Item = S>, S: AsRef<std::ffi::OsStr>>(&self, arguments: I) -> Command {
         let mut command = self.sandbox.command(&self.program);

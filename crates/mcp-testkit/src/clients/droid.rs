@@ -34,7 +34,7 @@ impl RealClient for Droid {
         for _ in 0..4 {
             match look() {
                 Ok(View { standing: Standing::Broken(line), .. }) if line.contains("connecting") => {
-                    thread::sleep(Duration::from_secs(1))
+                    thread::sleep(Duration::from_secs(1));
                 }
                 seen => return Some(seen),
             }
