@@ -14,6 +14,8 @@ pub mod plan;
 pub mod platform;
 pub mod secret;
 pub mod shape;
+pub mod snippet;
+pub mod source;
 pub mod survey;
 pub mod text;
 pub mod undo;
