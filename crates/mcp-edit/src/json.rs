@@ -131,15 +131,14 @@ impl<'t> Json<'t> {
 
     fn set(&self, path: &Path, value: &Value) -> Result<Vec<Splice>, Problem> {
         print::check(value)?;
-        if let Some(Step::Item { field, value: name }) = path.0.last()
-            && value.get(field).and_then(Value::as_str) != Some(name)
-        {
-            let kind = ProblemKind::Unsupported(format!("the new value of `{path}` does not have that `{field}`"));
-            return Err(Problem { kind, place: None });
-        }
+        check_names(path, value)?;
         let Some(root) = &self.scan.root else {
             if path.0.is_empty() && value.same(&Value::Object(Vec::new())) {
                 return Ok(Vec::new());
+            }
+            if let Some(Step::Item { .. }) = path.0.first() {
+                let message = "`the document` is an object where a list was expected".to_owned();
+                return Err(self.problem(self.text.len(), ProblemKind::Unsupported(message)));
             }
             return Ok(found(self.text, &wrap(&path.0, value), path.0.len()));
         };
@@ -179,11 +178,12 @@ impl<'t> Json<'t> {
         let nothing = Habits::default();
         let last = way.through.split_last().zip(way.turns.last());
         if let (Some(b'{'), Value::Object(new)) = (walk.byte(start), value) {
-            let old = old.map_err(|offset| self.too_deep(offset))?;
+            old.map_err(|offset| self.too_deep(offset))?;
             if let Some((offset, key)) = walk.duplicate(start) {
                 return Err(self.problem(offset, ProblemKind::DuplicateKey(key)));
             }
-            if !new.is_empty() && !old.same(&Value::Object(Vec::new())) {
+            // An object of brackets only has no comment to lose and no habits to keep.
+            if !walk.is_bare(start) {
                 let outer = last.map_or(nothing, |((container, around), turn)| Habits::of(walk, around, container, Some(*turn)));
                 return Ok(merge(walk, start, new, &outer));
             }
@@ -215,6 +215,24 @@ impl<'t> Json<'t> {
         }
         Ok(splices)
     }
+}
+
+/// Refuses what would leave an element that its own path does not lead to.
+fn check_names(path: &Path, value: &Value) -> Result<(), Problem> {
+    let refuse = |message: String| Err(Problem { kind: ProblemKind::Unsupported(message), place: None });
+    for (i, step) in path.0.iter().enumerate() {
+        let Step::Item { field, value: name } = step else { continue };
+        let named = match &path.0[i + 1..] {
+            [] => value.get(field).and_then(Value::as_str) == Some(name),
+            [Step::Key(key)] if key == field => value.as_str() == Some(name),
+            [Step::Key(key), ..] => key != field,
+            [Step::Item { .. }, ..] => return refuse(format!("`{path}`: an element that has a name is no list")),
+        };
+        if !named {
+            return refuse(format!("the new value of `{path}` would not have that `{field}`"));
+        }
+    }
+    Ok(())
 }
 
 fn print_root(text: &str, value: &Value, made: usize) -> String {

@@ -171,9 +171,14 @@ impl Removal {
 
         let line = walk.line_start(start);
         if walk.starts_line(start) && line > container.open {
-            cuts.push(if rest.line_ends || rest.stop == container.close {
-                walk.break_before(line)..if rest.line_ends { rest.stop } else { end }
+            let above = previous.and_then(|p| p.comma).unwrap_or(container.open) + 1..start;
+            let line_comment = last_comment(walk, &above).is_some_and(|c| walk.byte(c.start + 1) == Some(b'/') && c.end >= line - 2);
+            cuts.push(if rest.line_ends {
+                walk.break_before(line)..rest.stop
+            } else if rest.stop == container.close && !line_comment {
+                walk.break_before(line)..end
             } else {
+                // What follows on this line takes our place on it.
                 start..walk.blanks(end)
             });
         } else if let (None, Some(next)) = (previous, next)
@@ -240,8 +245,8 @@ fn set_member(spot: &Spot<'_>, key: &str, value: &Value) -> Vec<Splice> {
     let start = spot.container.children[index].value.start;
     match (spot.walk.value(start), value) {
         (Ok(old), value) if old.same(value) => Vec::new(),
-        (Ok(Value::Object(old)), Value::Object(new)) if !old.is_empty() && !new.is_empty() => {
-            merge(spot.walk, start, new, &spot.habits(None, 0))
+        (Ok(Value::Object(_)), Value::Object(new)) if !spot.walk.is_bare(start) => {
+            merge(spot.walk, start, new, &spot.habits(Some(index), 0))
         }
         _ => spot.replace(index, value, 0),
     }

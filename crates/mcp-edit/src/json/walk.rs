@@ -229,6 +229,12 @@ impl<'a> Walk<'a> {
         self.container(open).into_iter().flat_map(|c| c.children)
     }
 
+    /// Whether the container that starts here holds nothing, not even a comment.
+    pub(super) fn is_bare(self, open: usize) -> bool {
+        let bytes = self.text.as_bytes().iter().skip(open + 1);
+        matches!(bytes.copied().find(|b| !b.is_ascii_whitespace()), Some(b'}' | b']'))
+    }
+
     /// A reader's word for the value that starts here.
     pub(super) fn kind(self, start: usize) -> &'static str {
         match self.byte(start) {
