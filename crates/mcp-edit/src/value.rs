@@ -128,12 +128,15 @@ impl Value {
         }
     }
 
-    /// Whether both mean the same when the order of keys does not count.
+    /// Whether both mean the same when the order of keys does not count. An object that has a key twice is the same as
+    /// no object that has not.
     pub fn same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Array(a), Self::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b)),
             (Self::Object(a), Self::Object(b)) => {
-                a.len() == b.len() && a.iter().all(|(k, v)| other.get(k).is_some_and(|w| v.same(w)))
+                a.len() == b.len()
+                    && a.iter().all(|(k, v)| other.get(k).is_some_and(|w| v.same(w)))
+                    && b.iter().all(|(k, _)| self.get(k).is_some())
             }
             _ => self == other,
         }
@@ -202,5 +205,20 @@ impl From<bool> for Value {
 impl From<i64> for Value {
     fn from(number: i64) -> Self {
         Self::Number(number.to_string().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_keys_does_not_count_but_a_doubled_key_does() {
+        let one = || Value::from(1);
+        let ab = Value::object([("a", one()), ("b", one())]);
+        assert!(ab.same(&Value::object([("b", one()), ("a", one())])));
+        let aa = Value::object([("a", one()), ("a", one())]);
+        assert!(!aa.same(&ab));
+        assert!(!ab.same(&aa));
     }
 }
