@@ -91,7 +91,7 @@ fn set(at: &mut Value, steps: &[Step], value: &Value) -> Result<(), String> {
     }
 }
 
-/// True when something was taken away.
+/// True when the child the first step names was taken away, be it asked for or as an emptied container.
 fn remove(at: &mut Value, steps: &[Step], prune: usize) -> bool {
     let Some((first, rest)) = steps.split_first() else { return false };
     let index = match (first, &*at) {
@@ -106,17 +106,16 @@ fn remove(at: &mut Value, steps: &[Step], prune: usize) -> bool {
         _ => return false,
     };
     let emptied = |v: &Value| matches!(v, Value::Object(m) if m.is_empty()) || matches!(v, Value::Array(a) if a.is_empty());
-    let goes = if rest.is_empty() { true } else { remove(child, rest, prune) && prune >= rest.len() && emptied(child) };
+    // The container `rest` steps above the removed value goes only if all below it went and `prune` reaches that far.
+    let goes = rest.is_empty() || (remove(child, rest, prune) && prune >= rest.len() && emptied(child));
     if goes {
         match at {
             Value::Object(members) => drop(members.remove(index)),
             Value::Array(items) => drop(items.remove(index)),
             _ => {}
         }
-        return true;
     }
-    // Something below went, and the chain of emptied containers ends here.
-    rest.len() > prune && !rest.is_empty()
+    goes
 }
 
 fn is_item(value: &Value, field: &str, name: &str) -> bool {
