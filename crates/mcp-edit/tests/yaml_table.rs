@@ -335,8 +335,8 @@ fn objects_over_objects_change_what_differs() {
         &object("x: 1\nz: {p: r, s: t}\nnew: new\n"),
         "a:\n  # one\n  x: 1 # x\n  z: {p: r, s: t} # z\n  new: new\nb: 1\n",
     );
-    sets("a:\n  x: 1\nb: 1\n", "a", &object("y: 2"), "a:\n  y: 2\nb: 1\n");
-    sets("- name: new\n  v: 1\n", "@new", &object("v: 2\nw: 3"), "- v: 2\n  w: 3\n");
+    sets("a:\n  x: 1\nb: 1\n", "a", &object("w: 2"), "a:\n  w: 2\nb: 1\n");
+    sets("- name: new\n  v: 1\n", "@new", &object("v: 2\nname: new\nw: 3"), "- name: new\n  v: 2\n  w: 3\n");
 }
 
 #[test]

@@ -336,6 +336,10 @@ impl<'a, 't> Placing<'a, 't> {
         };
         let empty = if matches!(parent.kind, Kind::Map(..)) { "{}" } else { "[]" };
         let last = with_comments(text, node.end, column(text, start));
+        if root && parent.child_count() == 1 && matches!(parent.kind, Kind::Seq(..)) {
+            // Nothing at all would be an empty mapping.
+            return vec![splice(start..last, empty)];
+        }
         let mut to = next_line(text, last);
         if !first_on_line(text, start) {
             if parent.child_count() == 1 {
@@ -354,13 +358,15 @@ impl<'a, 't> Placing<'a, 't> {
             return vec![splice(start..to, "")];
         }
         let mut from = line_start(text, start);
-        if index > 0 && keeps_blank_lines(parent.child(index - 1)) {
+        let above = index.checked_sub(1).and_then(|i| block_scalar_at_end(parent.child(i)));
+        if let Some((_, true)) = above {
             // Blank lines below would become part of the text above.
             while to < text.len() && is_blank(&text[to..line_end(text, to)]) {
                 to = next_line(text, to);
             }
         }
-        if last == text.len() && from > 0 {
+        let needs_break = above.is_some_and(|(content, _)| content.ends_with('\n'));
+        if last == text.len() && from > 0 && !needs_break {
             // The text has no final line break, and should have none afterwards.
             let before = &text[..from];
             from = before.strip_suffix("\r\n").or_else(|| before.strip_suffix(['\n', '\r'])).unwrap_or(before).len();
@@ -442,13 +448,13 @@ fn text_is_blank(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_whitespace())
 }
 
-/// Whether a value ends with a `|+` scalar, to which the blank lines below belong.
-fn keeps_blank_lines(node: &Node<'_>) -> bool {
+/// The `|` or `>` scalar a value ends with, and whether the blank lines below belong to it.
+fn block_scalar_at_end<'n>(node: &'n Node<'_>) -> Option<(&'n str, bool)> {
     match &node.kind {
-        Kind::Block { keep, .. } => *keep,
-        Kind::Map(Form::Block, entries) => entries.last().is_some_and(|e| keeps_blank_lines(&e.value)),
-        Kind::Seq(Form::Block, items) => items.last().is_some_and(keeps_blank_lines),
-        _ => false,
+        Kind::Block { text, keep, .. } => Some((text, *keep)),
+        Kind::Map(Form::Block, entries) => entries.last().and_then(|e| block_scalar_at_end(&e.value)),
+        Kind::Seq(Form::Block, items) => items.last().and_then(block_scalar_at_end),
+        _ => None,
     }
 }
 

@@ -275,6 +275,9 @@ impl<'t, I: Iterator<Item = (Event<'t>, Span)>> Reader<'t, I> {
         let keep = text[node.start..header_end].contains('+');
         let indicated = text[node.start..header_end].contains(|c: char| c.is_ascii_digit());
         let from = line_end(text, header_end);
+        // The parser has already read the indentation of the next line.
+        let next = line_start(text, content_end);
+        let content_end = if is_blank(&text[next..content_end]) { next } else { content_end };
         let content = &text[from..content_end.max(from)];
         let lines = || content.split(['\n', '\r']);
         let indent = |l: &str| l.len() - l.trim_start_matches(' ').len();
