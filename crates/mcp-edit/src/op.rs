@@ -17,7 +17,8 @@ pub enum Op {
     Remove {
         /// Where.
         path: Path,
-        /// How many of the containers around it go too, innermost first, as long as each is then empty.
+        /// How many of the containers around it go too, innermost first, as long as each is then empty. One that still
+        /// holds a comment is not.
         prune: usize,
     },
 }
@@ -84,6 +85,9 @@ fn set(at: &mut Value, steps: &[Step], value: &Value) -> Result<(), String> {
             let mut made =
                 if rest.is_empty() { Value::Null } else { Value::object([(field.clone(), Value::from(name.as_str()))]) };
             set(&mut made, rest, value)?;
+            if !is_item(&made, field, name) {
+                return Err(format!("the new element would not be found again: its `{field}` is not {name:?}"));
+            }
             items.push(made);
             Ok(())
         }
@@ -91,7 +95,7 @@ fn set(at: &mut Value, steps: &[Step], value: &Value) -> Result<(), String> {
     }
 }
 
-/// True when the child the first step names was taken away, be it asked for or as an emptied container.
+/// True when `at` lost a member, so that it may be empty now.
 fn remove(at: &mut Value, steps: &[Step], prune: usize) -> bool {
     let Some((first, rest)) = steps.split_first() else { return false };
     let index = match (first, &*at) {
@@ -106,8 +110,7 @@ fn remove(at: &mut Value, steps: &[Step], prune: usize) -> bool {
         _ => return false,
     };
     let emptied = |v: &Value| matches!(v, Value::Object(m) if m.is_empty()) || matches!(v, Value::Array(a) if a.is_empty());
-    // The container `rest` steps above the removed value goes only if all below it went and `prune` reaches that far.
-    let goes = rest.is_empty() || (remove(child, rest, prune) && prune >= rest.len() && emptied(child));
+    let goes = rest.is_empty() || (remove(child, rest, prune) && rest.len() <= prune && emptied(child));
     if goes {
         match at {
             Value::Object(members) => drop(members.remove(index)),

@@ -357,6 +357,9 @@ fn what_follows_a_block_stays_there() {
     removes("a:\n  b:\n    c: 1\n", "a.b.c", 1, "a: {}\n");
     removes("a:\n  b:\n    c: 1\n", "a.b.c", 2, "");
     removes("a: 1", "a", 0, "");
+    removes("x: 1\na:\n  # mine\n  b: 1\n", "a.b", 1, "x: 1\na: {}\n  # mine\n");
+    removes("x: 1\na: # c\n  b: 1\n# y\n", "a.b", 1, "x: 1\n# y\n");
+    removes("x: 1\na:\n  - name: n1 # c\n    k: 1\n", "a.@n1", 1, "x: 1\n");
 }
 
 #[test]
@@ -384,6 +387,8 @@ fn refusals_name_the_place() {
     let alias = |k: &ProblemKind| matches!(k, ProblemKind::Alias(_));
     let unsupported = |k: &ProblemKind| matches!(k, ProblemKind::Unsupported(_));
     let syntax = |k: &ProblemKind| matches!(k, ProblemKind::Syntax(_));
+    let nameless = edit("- name: a\n", &Op::set(path("@b"), object("k: 1"))).unwrap_err();
+    assert!(unsupported(&nameless.kind), "{nameless}");
     refuses("d: &d {k: v}\ns: *d\n", &one("s.new"), 2, 4, alias);
     refuses("d: &d {k: v}\ns: *d\n", &one("d.new"), 1, 4, alias);
     refuses("d: &d {k: v}\ns: *d\n", &one("d.k"), 1, 4, alias);

@@ -3,6 +3,7 @@
 //! An object set over an object becomes one change per member that differs. Each change is planned on a text that has been
 //! read afresh, so none needs to know about the others; the edits are then joined to one.
 
+use super::lines::{column, line_end, line_start, with_comments};
 use super::place::Placing;
 use super::tree::{self, Form, Kind, Node};
 use super::value::{Reading, Way};
@@ -70,6 +71,11 @@ fn set(text: &str, reading: &Reading<'_, '_>, path: &Path, value: &Value) -> Res
             };
             let misfit = |sentence| Problem { kind: ProblemKind::Unsupported(sentence), place: None };
             Op::set(rest, value.clone()).apply_to(&mut made).map_err(misfit)?;
+            if let Step::Item { field, value: name } = &path.0[taken]
+                && made.get(field).and_then(Value::as_str) != Some(name)
+            {
+                return Err(misfit(format!("the new element would not be found again: its `{field}` is not {name:?}")));
+            }
             write::check(&made, taken + 1)?;
             key.iter().try_for_each(|k| write::check_key(k))?;
             Ok(vec![Change::Insert(way, key, made)])
@@ -82,13 +88,36 @@ fn remove(text: &str, reading: &Reading<'_, '_>, path: &Path, mut prune: usize) 
     if way.is_empty() {
         return Ok(Vec::new());
     }
-    while prune > 0 && way.len() > 1 && reading.at(&way[..way.len() - 1]).is_some_and(|n| n.child_count() == 1) {
+    while prune > 0 && way.len() > 1 {
+        let parent = reading.at(&way[..way.len() - 1]).expect("part of a way that was found");
+        if parent.child_count() != 1 || holds_comment(text, parent) {
+            break;
+        }
         way.pop();
         prune -= 1;
     }
     check_way(text, reading, &way)?;
     reading.check_anchors_within(reading.at(&way).expect("part of a way that was found"))?;
     Ok(vec![Change::Remove(way)])
+}
+
+/// Whether a collection of one child holds comments that are not the child's.
+fn holds_comment(text: &str, parent: &Node<'_>) -> bool {
+    let child = parent.child(0);
+    let (start, block) = match &parent.kind {
+        Kind::Map(form, entries) => (entries[0].start, *form == Form::Block),
+        Kind::Seq(form, _) => (if *form == Form::Block { child.head - 1 } else { child.start }, *form == Form::Block),
+        _ => return false,
+    };
+    let (before, after) = if block {
+        let line = line_start(text, parent.head.min(start));
+        let indent = text[line..].len() - text[line..].trim_start_matches(' ').len();
+        let last = with_comments(text, child.end, column(text, start));
+        (line_end(text, parent.after_props()).min(start)..start, last..with_comments(text, last, indent))
+    } else {
+        (parent.start..start, line_end(text, child.end).min(parent.end)..parent.end)
+    };
+    text[before].contains('#') || text[after].contains('#')
 }
 
 /// Refuses a change below a value that is used elsewhere, or behind a key that is not written `key:`.
