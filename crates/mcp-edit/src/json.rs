@@ -13,10 +13,11 @@ use std::ops::Range;
 
 use crate::document::Backend;
 use crate::json::edit::{Removal, Spot, found, merge};
+pub(crate) use crate::json::scan::is_number;
 use crate::json::scan::{Scan, scan};
 use crate::json::style::Habits;
 use crate::json::walk::{Child, Container, DEEPEST, Walk};
-use crate::{Member, Node, Op, Path, Problem, ProblemKind, Splice, Step, Value};
+use crate::{Laxness, Member, Node, Op, Path, Problem, ProblemKind, Splice, Step, Value};
 
 /// A JSON document.
 pub(crate) struct Json<'t> {
@@ -261,6 +262,10 @@ fn wrap_item(item: &Step, rest: &[Step], value: &Value) -> Value {
 }
 
 impl<'t> Backend<'t> for Json<'t> {
+    fn laxness(&self) -> Laxness {
+        self.scan.lax
+    }
+
     fn parse(text: &'t str) -> Result<Self, Problem> {
         Ok(Self { text, scan: scan(text)? })
     }

@@ -23,9 +23,12 @@ fn scalar() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::Bool),
-        proptest::sample::select(&["0", "-1", "30000", "12345678901234567890", "0.50", "1e3"][..]).prop_map(|n| Value::Number(n.into())),
-        proptest::sample::select(&["", "npx", "// no comment", "/* nor */", "{\"", "\\", "tab\t", "\u{1f600}", "line\nbreak", ",]}"][..])
-            .prop_map(Value::from),
+        proptest::sample::select(&["0", "-1", "30000", "12345678901234567890", "0.50", "1e3"][..])
+            .prop_map(|n| Value::Number(n.into())),
+        proptest::sample::select(
+            &["", "npx", "// no comment", "/* nor */", "{\"", "\\", "tab\t", "\u{1f600}", "line\nbreak", ",]}"][..]
+        )
+        .prop_map(Value::from),
     ]
 }
 

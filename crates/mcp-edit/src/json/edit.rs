@@ -172,7 +172,8 @@ impl Removal {
         let line = walk.line_start(start);
         if walk.starts_line(start) && line > container.open {
             let above = previous.and_then(|p| p.comma).unwrap_or(container.open) + 1..start;
-            let line_comment = last_comment(walk, &above).is_some_and(|c| walk.byte(c.start + 1) == Some(b'/') && c.end >= line - 2);
+            let line_comment =
+                last_comment(walk, &above).is_some_and(|c| walk.byte(c.start + 1) == Some(b'/') && c.end >= line - 2);
             cuts.push(if rest.line_ends {
                 walk.break_before(line)..rest.stop
             } else if rest.stop == container.close && !line_comment {

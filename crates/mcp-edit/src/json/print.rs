@@ -3,6 +3,7 @@
 use crate::json::scan::is_number;
 use crate::json::style::Habits;
 use crate::json::walk::DEEPEST;
+use crate::value::push_json_string;
 use crate::{Problem, ProblemKind, Value};
 
 /// How a new value is laid out.
@@ -26,7 +27,7 @@ impl Layout<'_> {
     pub(super) fn member(&self, key: Option<&str>, value: &Value, indent: &str) -> String {
         let mut out = String::new();
         if let Some(key) = key {
-            write_string(&mut out, key);
+            push_json_string(key, &mut out);
             out.push_str(self.habits.colon());
         }
         self.write(&mut out, value, indent, 0, self.flat);
@@ -50,9 +51,11 @@ impl Layout<'_> {
             Value::Null => return out.push_str("null"),
             Value::Bool(truth) => return out.push_str(if *truth { "true" } else { "false" }),
             Value::Number(number) => return out.push_str(number),
-            Value::String(text) => return write_string(out, text),
+            Value::String(text) => return push_json_string(text, out),
             Value::Array(items) => ('[', ']', &self.habits.brackets, items.iter().map(|v| (None, v)).collect()),
-            Value::Object(members) => ('{', '}', &self.habits.braces, members.iter().map(|(k, v)| (Some(k.as_str()), v)).collect()),
+            Value::Object(members) => {
+                ('{', '}', &self.habits.braces, members.iter().map(|(k, v)| (Some(k.as_str()), v)).collect())
+            }
         };
         out.push(open);
         if !children.is_empty() {
@@ -68,7 +71,7 @@ impl Layout<'_> {
             for (i, (key, value)) in children.into_iter().enumerate() {
                 out.push_str(if i == 0 { &before } else { &between });
                 if let Some(key) = key {
-                    write_string(out, key);
+                    push_json_string(key, out);
                     out.push_str(self.habits.colon());
                 }
                 self.write(out, value, &deeper, depth + 1, flat);
@@ -77,25 +80,6 @@ impl Layout<'_> {
         }
         out.push(close);
     }
-}
-
-/// Only what JSON cannot hold otherwise is escaped.
-fn write_string(out: &mut String, text: &str) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            c if c < ' ' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => out.push(c),
-        }
-    }
-    out.push('"');
 }
 
 /// Refuses what would not be JSON, or would not be one clear meaning, once written.

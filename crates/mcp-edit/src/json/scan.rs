@@ -1,9 +1,10 @@
 //! One strict pass over the whole text: every syntax error is found here, so that what walks the text afterwards need
 //! not look for any.
 
+use std::cell::Cell;
 use std::ops::Range;
 
-use crate::Problem;
+use crate::{Laxness, Problem};
 
 /// What the pass leaves behind. No tree: only the root and the shortcuts.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub(super) struct Scan {
     pub(super) root: Option<Range<usize>>,
     /// Start and end of the containers that are [`LONG`], by start: a walk steps over them without reading them again.
     pub(super) long: Vec<(usize, usize)>,
+    /// Where the text is more than strict JSON.
+    pub(super) lax: Laxness,
 }
 
 /// Containers of this many bytes are worth a shortcut.
@@ -19,12 +22,12 @@ const LONG: usize = 1024;
 
 /// Reads the whole text. Nesting is kept in a list, not on the call stack, so it may be as deep as the text is long.
 pub(super) fn scan(text: &str) -> Result<Scan, Problem> {
-    Scanner { text, bytes: text.as_bytes() }.document()
+    Scanner::new(text).document()
 }
 
 /// True when `text` is one JSON number and nothing else.
-pub(super) fn is_number(text: &str) -> bool {
-    let scanner = Scanner { text, bytes: text.as_bytes() };
+pub(crate) fn is_number(text: &str) -> bool {
+    let scanner = Scanner::new(text);
     matches!(text.as_bytes().first(), Some(b'-' | b'0'..=b'9')) && scanner.number(0).is_ok_and(|end| end == text.len())
 }
 
@@ -56,13 +59,19 @@ fn interruption(bytes: &[u8], mut at: usize) -> usize {
 struct Scanner<'t> {
     text: &'t str,
     bytes: &'t [u8],
+    /// Told by the cold paths, which have no other way to.
+    lax: Cell<Laxness>,
 }
 
-impl Scanner<'_> {
+impl<'t> Scanner<'t> {
+    fn new(text: &'t str) -> Self {
+        Self { text, bytes: text.as_bytes(), lax: Cell::default() }
+    }
+
     fn document(&self) -> Result<Scan, Problem> {
         let start = self.trivia(if self.text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 })?;
         if start == self.bytes.len() {
-            return Ok(Scan::default());
+            return Ok(Scan { lax: self.lax.get(), ..Scan::default() });
         }
         let mut long = Vec::new();
         // Where each container we are in starts. Its first byte says which kind it is.
@@ -98,8 +107,11 @@ impl Scanner<'_> {
                 let closer = if object { b'}' } else { b']' };
                 at = self.trivia(at)?;
                 if self.bytes.get(at) == Some(&b',') {
+                    let comma = at;
                     at = self.trivia(at + 1)?;
-                    if self.bytes.get(at) != Some(&closer) {
+                    if self.bytes.get(at) == Some(&closer) {
+                        self.noted(|lax| &mut lax.trailing_comma, comma);
+                    } else {
                         if object {
                             at = self.key(at, "a key in double quotes", &open)?;
                         }
@@ -123,7 +135,7 @@ impl Scanner<'_> {
             return Err(self.unexpected(at, "the end of the file", &open));
         }
         long.sort_unstable();
-        Ok(Scan { root: Some(start..end), long })
+        Ok(Scan { root: Some(start..end), long, lax: self.lax.get() })
     }
 
     /// From a key to where its value starts.
@@ -150,8 +162,17 @@ impl Scanner<'_> {
         }
     }
 
+    /// Remembers the first of a kind.
+    #[cold]
+    fn noted(&self, slot: impl Fn(&mut Laxness) -> &mut Option<usize>, at: usize) {
+        let mut lax = self.lax.get();
+        slot(&mut lax).get_or_insert(at);
+        self.lax.set(lax);
+    }
+
     #[cold]
     fn comment(&self, at: usize) -> Result<usize, Problem> {
+        self.noted(|lax| &mut lax.comment, at);
         let rest = &self.bytes[at..];
         match rest.get(1) {
             Some(b'/') => Ok(memchr::memchr2(b'\n', b'\r', rest).map_or(self.bytes.len(), |i| at + i)),

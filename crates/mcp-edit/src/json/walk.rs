@@ -215,7 +215,9 @@ impl<'a> Walk<'a> {
             Some(b'{' | b'[') if levels == 0 => return Err(start),
             Some(b'{') => Value::Object(
                 self.children(start)
-                    .map(|c| Ok((self.string(&c.key.unwrap_or_default()).into_owned(), self.value_at(c.value.start, levels - 1)?)))
+                    .map(|c| {
+                        Ok((self.string(&c.key.unwrap_or_default()).into_owned(), self.value_at(c.value.start, levels - 1)?))
+                    })
                     .collect::<Result<_, usize>>()?,
             ),
             Some(b'[') => {
