@@ -4,6 +4,7 @@
 //! schema, [`platform`] and [`text`] its two little languages (paths and variables), [`shape`] turns a neutral
 //! [`entry::Entry`] into a client's dialect and back.
 
+pub mod catalog;
 pub mod descriptor;
 pub mod entry;
 pub mod platform;
