@@ -6,6 +6,7 @@
 //! file would be.
 
 pub mod clients;
+pub mod catalog;
 pub mod descriptor;
 pub mod engine;
 pub mod entry;
