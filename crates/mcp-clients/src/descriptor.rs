@@ -361,6 +361,20 @@ pub struct Shape {
     /// Further keys this client knows in an entry: they are no surprise when met, and have no counterpart elsewhere.
     #[serde(default)]
     pub known: Vec<String>,
+    /// Marks of entries only this client can make sense of: tools it has built in, what an extension brings, a transport
+    /// nobody else has. Such an entry is fine as it is, and no server that could be listed, changed or carried over.
+    #[serde(default)]
+    pub own: Vec<Mark>,
+}
+
+/// A member whose value tells a kind of entry.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mark {
+    /// The key.
+    pub key: String,
+    /// Its values.
+    pub words: Vec<String>,
 }
 
 /// What an untyped address means.

@@ -325,6 +325,12 @@ impl Shape {
         keys
     }
 
+    /// Whether an entry is of a kind only its client can make sense of ([`Shape::own`]).
+    pub fn is_own(&self, entry: &Value) -> bool {
+        let word = |key: &str| entry.get(key).and_then(Value::as_str);
+        self.own.iter().any(|mark| word(&mark.key).is_some_and(|w| mark.words.iter().any(|m| m == w)))
+    }
+
     /// Every key this client gives a meaning to in an entry.
     pub fn knows(&self, key: &str) -> bool {
         let switch = matches!(&self.switch, Some(Switch::Disabled(k) | Switch::Enabled(k)) if k == key);
