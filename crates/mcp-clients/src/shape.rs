@@ -252,8 +252,8 @@ impl Shape {
                 .chain(shape.env_names.as_deref()),
         );
         // A client with one key per transport is read by any of them.
-        let keys = shape.url.0.iter().chain(self.http.iter().chain(&self.sse).flat_map(|s| &s.url.0));
-        let (key, url) = keys.filter_map(|k| Some((k, value.get(k)?))).next().ok_or_else(|| ReadError::NoLaunch {
+        let mut keys = shape.url.0.iter().chain(self.http.iter().chain(&self.sse).flat_map(|s| &s.url.0));
+        let (key, url) = keys.find_map(|k| Some((k, value.get(k)?))).ok_or_else(|| ReadError::NoLaunch {
             command: "command".into(),
             url: shape.url.0.first().cloned().unwrap_or_default(),
         })?;

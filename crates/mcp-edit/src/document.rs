@@ -35,6 +35,15 @@ pub struct Member {
     pub node: Node,
 }
 
+/// Where a JSON document is more than strict JSON: byte offsets of the first of each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Laxness {
+    /// A comment.
+    pub comment: Option<usize>,
+    /// A comma before a closing bracket.
+    pub trailing_comma: Option<usize>,
+}
+
 /// What each format's module does. Paths given are never empty for `plan`.
 pub(crate) trait Backend<'t>: Sized {
     /// Reads the whole text, so that every syntax error is found here.
@@ -45,6 +54,10 @@ pub(crate) trait Backend<'t>: Sized {
     /// The members of the object at a path, in file order. For a list, `name_field` says which member names an element,
     /// and elements without it are left out. A key that stands twice is listed twice.
     fn members(&self, path: &Path, name_field: Option<&str>) -> Result<Option<Vec<Member>>, Problem>;
+    /// What a strict reader would refuse.
+    fn laxness(&self) -> Laxness {
+        Laxness::default()
+    }
     /// The splices for one operation; none when nothing changes.
     fn plan(&self, op: &Op) -> Result<Vec<Splice>, Problem>;
 }
@@ -101,6 +114,11 @@ impl<'t> Document<'t> {
             Parsed::Toml(_) => Format::Toml,
             Parsed::Yaml(_) => Format::Yaml,
         }
+    }
+
+    /// What a strict JSON reader would refuse; nothing for the other formats.
+    pub fn laxness(&self) -> Laxness {
+        backend!(self, b => b.laxness())
     }
 
     /// The value at `path`; `None` when it is not there.

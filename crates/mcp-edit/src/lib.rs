@@ -19,6 +19,7 @@
 //! ```
 
 mod decode;
+mod diff;
 mod document;
 mod edit;
 mod json;
@@ -30,7 +31,8 @@ mod value;
 mod yaml;
 
 pub use decode::decode;
-pub use document::{Document, Format, Member, Node};
+pub use diff::DiffLine;
+pub use document::{Document, Format, Laxness, Member, Node};
 pub use edit::{Edit, Splice};
 pub use op::Op;
 pub use path::{Path, Step};
