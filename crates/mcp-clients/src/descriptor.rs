@@ -361,8 +361,8 @@ pub struct Shape {
     /// Further keys this client knows in an entry: they are no surprise when met, and have no counterpart elsewhere.
     #[serde(default)]
     pub known: Vec<String>,
-    /// Marks of entries only this client can make sense of: tools it has built in, what an extension brings, a transport
-    /// nobody else has. Such an entry is fine as it is, and no server that could be listed, changed or carried over.
+    /// Marks of entries that are no servers but something only this client can make sense of: tools it has built in, what
+    /// an extension brings. They are fine as they are and are not listed.
     #[serde(default)]
     pub own: Vec<Mark>,
 }

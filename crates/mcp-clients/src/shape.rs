@@ -33,8 +33,8 @@ pub enum ReadError {
         /// What it should be.
         wanted: &'static str,
     },
-    /// A word for the transport that the client does not know.
-    #[error("`{key}` is `{word}`, which this client does not know (it knows {known})")]
+    /// A word for the transport that is not known for the client.
+    #[error("`{key}` is `{word}`, which is none of the words known for this client ({known})")]
     UnknownType {
         /// The type key.
         key: String,
