@@ -47,7 +47,7 @@ pub struct Header {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Line {
-    Edit(FileEdit),
+    Edit(Box<FileEdit>),
     Status(Status),
 }
 
@@ -249,7 +249,7 @@ impl RecordWriter {
     pub fn append(&mut self, edits: Vec<FileEdit>) -> Result<usize, JournalError> {
         let first = self.edits;
         self.edits += edits.len();
-        let lines: Vec<Line> = edits.into_iter().map(Line::Edit).collect();
+        let lines: Vec<Line> = edits.into_iter().map(|edit| Line::Edit(Box::new(edit))).collect();
         self.write(&lines, true)?;
         if first == 0
             && let Some(dir) = self.path.parent()
@@ -322,7 +322,7 @@ fn parse(bytes: &[u8], path: &Path) -> Result<Record, JournalError> {
     let mut record = Record { header, edits: Vec::new(), abandoned: Vec::new(), undone_by: None, damaged_lines: 0 };
     for line in lines {
         match serde_json::from_slice(line) {
-            Ok(Line::Edit(edit)) => record.edits.push(edit),
+            Ok(Line::Edit(edit)) => record.edits.push(*edit),
             Ok(Line::Status(status)) => {
                 record.undone_by = status.undone_by.or(record.undone_by);
                 record.abandoned.extend(status.abandoned);

@@ -28,7 +28,7 @@ mod in_place;
 pub const TEMP_PREFIX: &str = ".mcp-";
 
 /// A temporary file older than this belongs to a process that was killed: a write takes milliseconds.
-const ABANDONED_AFTER: Duration = Duration::from_secs(60);
+const ABANDONED_AFTER: Duration = Duration::from_mins(1);
 
 /// Choices for one write.
 #[derive(Clone, Copy, Debug)]

@@ -148,8 +148,8 @@ impl SpliceRecord {
             record.unique = occurs_once(after, &after[start..stop]);
             // Without hope to become unique, more of it helps nobody.
             if record.unique || len == CONTEXT {
-                record.context_before = after[start..at_after].to_owned();
-                record.context_after = after[end..stop].to_owned();
+                after[start..at_after].clone_into(&mut record.context_before);
+                after[end..stop].clone_into(&mut record.context_after);
             }
             len *= 2;
         }

@@ -39,7 +39,11 @@ pub(super) mod list {
 fn to_text(path: &Path) -> Text {
     match path.to_str() {
         Some(text) => Text::Unicode(text.to_owned()),
-        None => Text::Bytes { hex: path.as_os_str().as_encoded_bytes().iter().map(|b| format!("{b:02x}")).collect() },
+        None => {
+            let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16);
+            let bytes = path.as_os_str().as_encoded_bytes();
+            Text::Bytes { hex: bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).flatten().collect() }
+        }
     }
 }
 

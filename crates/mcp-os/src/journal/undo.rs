@@ -7,6 +7,9 @@ use super::edit::{FileEdit, SpliceRecord, hash, only_occurrence};
 /// Added text shorter than this is not looked for by its nearest lines alone.
 const LEAST_ADDED: usize = 8;
 
+/// A place with less on it (not counting white space) looks like any other.
+const LEAST_WRITTEN: usize = 8;
+
 /// What undoing one edit comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UndoOutcome {
@@ -96,14 +99,19 @@ fn apply(text: &str, changes: &[(Range<usize>, &str)]) -> String {
 /// Where the added text of a splice stands in the present text.
 fn locate(splice: &SpliceRecord, current: &str) -> Option<usize> {
     let SpliceRecord { context_before, context_after, added, unique, unique_near, .. } = splice;
-    if *unique && let Some(at) = find_between(context_before, added, context_after, current) {
-        return Some(at);
-    }
-    if !*unique_near || added.len() < LEAST_ADDED {
-        return None;
-    }
     let (before, after) = near(splice);
-    find_between(before, added, after, current)
+    let nearest = if *unique_near { find_between(before, added, after, current) } else { None };
+    // Where the nearest lines were enough to tell the place, a second place that looks like it is a reason to refuse.
+    if *unique && (nearest.is_some() || !*unique_near) {
+        let around = [context_before, added, context_after];
+        let written = around.iter().flat_map(|s| s.bytes()).filter(|b| !b.is_ascii_whitespace()).count();
+        if written >= LEAST_WRITTEN
+            && let Some(at) = find_between(context_before, added, context_after, current)
+        {
+            return Some(at);
+        }
+    }
+    nearest.filter(|_| added.len() >= LEAST_ADDED)
 }
 
 /// The only place where `added` stands between the two contexts. An empty context was an end of the file, and must be

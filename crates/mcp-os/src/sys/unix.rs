@@ -103,6 +103,7 @@ pub(crate) fn hard_links(_file: &File, meta: &Metadata) -> u64 {
     meta.nlink()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "Windows has none")]
 pub(crate) fn mode(meta: &Metadata) -> Option<u32> {
     Some(meta.mode() & 0o7777)
 }
@@ -112,6 +113,7 @@ pub(crate) fn is_read_only(path: &Path, meta: &Metadata) -> bool {
     meta.mode() & 0o222 == 0 || rustix::fs::accessat(rustix::fs::CWD, path, Access::WRITE_OK, AtFlags::EACCESS).is_err()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "Windows has none")]
 pub(crate) fn permissions(mode: u32) -> Option<std::fs::Permissions> {
     Some(std::fs::Permissions::from_mode(mode))
 }
