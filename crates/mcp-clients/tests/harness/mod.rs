@@ -116,7 +116,7 @@ fn duration(text: &str) -> Res<Duration> {
 }
 
 /// Runs the case in `folder` for a client. With `UPDATE_FIXTURES` set, `after` is written instead of compared.
-pub fn run(client: &Descriptor, folder: &Path) -> Res<()> {
+pub(crate) fn run(client: &Descriptor, folder: &Path) -> Res<()> {
     let case: Case = toml::from_str(&fs::read_to_string(folder.join("case.toml"))?)?;
     let of_scope: Vec<&File> = client.files.iter().filter(|f| f.scope == case.scope).collect();
     let file = *of_scope.get(case.file).ok_or("the client has no such file")?;
