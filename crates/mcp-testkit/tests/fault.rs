@@ -42,6 +42,7 @@ fn main() -> ExitCode {
     }
     let trial = |name: &str, test: fn() -> Result<(), Failed>| Trial::test(name, test).with_ignored_flag(skip.is_some());
     let trials = vec![
+        trial("a_writer_that_truncates_first_is_caught", naive),
         trial("killed_at_any_call_the_file_is_old_or_new", || killed(Kind::Replace)),
         trial("killed_at_any_call_a_new_file_is_absent_or_whole", || killed(Kind::Create)),
         trial("any_error_at_any_call_leaves_old_bytes_or_new_ones", || failed(Kind::Replace)),
@@ -57,6 +58,9 @@ fn victim(path: &Path) -> Result<(), Box<dyn Error>> {
     let target = file::resolve(path)?;
     let _lock = FileLock::acquire(&state.join("locks"), &target.path.to_string_lossy(), Duration::from_secs(5))?;
     let found = file::read(path)?;
+    if std::env::var_os("MCP_FAULT_NAIVE").is_some() {
+        return Ok(std::fs::write(path, new())?);
+    }
     let before = found.bytes().map(std::str::from_utf8).transpose()?;
     let (after, splice) = match before {
         Some(before) => (new(), before.find("  }\n}").ok_or("the expected text")?),
@@ -172,6 +176,27 @@ fn killed(kind: Kind) -> Result<(), Failed> {
     }
     // Both must have been seen, or the kills were all on one side of the rename.
     assert!(seen[0] > 10 && seen[1] > 1, "old {} times, new {} times", seen[0], seen[1]);
+    Ok(())
+}
+
+/// The harness itself: a plain `std::fs::write` must be seen to lose bytes, both killed and failed.
+fn naive() -> Result<(), Failed> {
+    let command = |place: &Place| {
+        let mut command = place.command();
+        command.env("MCP_FAULT_NAIVE", "1");
+        command
+    };
+    let place = Place::new(Kind::Replace);
+    let calls = fault::trace(command(&place), place.dir.path())?.calls;
+    let is_write = |call: &Call| call.name == "write" && call.path.as_deref().is_some_and(|p| p.ends_with("config.json"));
+    let write = calls.iter().position(is_write).ok_or("the write was not seen")?;
+    let place = Place::new(Kind::Replace);
+    assert_eq!(fault::run_killing_at(command(&place), place.dir.path(), write)?.end, End::Signalled(9));
+    assert_eq!((place.is_new(), std::fs::read(place.path()).unwrap()), (None, Vec::new()));
+    let place = Place::new(Kind::Replace);
+    let outcome = fault::run_failing(command(&place), place.dir.path(), &is_write, 0, 28)?;
+    assert_eq!((outcome.end, place.is_new()), (End::Exited(3), None));
+    assert!(text(&outcome).contains("No space left"), "{}", text(&outcome));
     Ok(())
 }
 
