@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use mcp_clients::catalog::Catalog;
 use mcp_clients::clients::Clients;
 use mcp_clients::descriptor::Descriptor;
 use mcp_clients::locate::Project;
@@ -26,7 +25,7 @@ pub(crate) struct Ctx {
     /// The terminal.
     pub(crate) ui: Ui,
     clients: OnceCell<Clients>,
-    catalog: OnceCell<Catalog>,
+    
 }
 
 impl Ctx {
@@ -38,7 +37,7 @@ impl Ctx {
             std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
         let home = dirs.home.to_string_lossy().into_owned();
         let platform = Platform { os: Os::current(), home, vars };
-        Ok(Self { dirs, platform, project: Project::at(&cwd), ui, clients: OnceCell::new(), catalog: OnceCell::new() })
+        Ok(Self { dirs, platform, project: Project::at(&cwd), ui, clients: OnceCell::new() })
     }
 
     /// The known clients. Unusable descriptors of the user are reported once and left out.
@@ -50,11 +49,6 @@ impl Ctx {
             }
             clients
         })
-    }
-
-    /// The well-known servers.
-    pub(crate) fn catalog(&self) -> &Catalog {
-        self.catalog.get_or_init(Catalog::embedded)
     }
 
     /// The client with this id.
@@ -89,6 +83,6 @@ impl Ctx {
 pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).max(1);
     let close = |k: &&str| k.starts_with(word) || k.contains(word) && word.len() > 2;
-    let ranked = known.map(|k| (if close(&k) { 0 } else { mcp_clients::catalog::distance(word, k) }, k));
+    let ranked = known.map(|k| (if close(&k) { 0 } else { strsim::damerau_levenshtein(word, k) }, k));
     ranked.min_by_key(|(d, _)| *d).filter(|(d, _)| *d <= limit).map(|(_, k)| k)
 }
