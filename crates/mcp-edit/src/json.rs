@@ -36,7 +36,7 @@ struct Way {
     missing: usize,
 }
 
-impl<'t> Json<'t> {
+impl Json<'_> {
     fn walk(&self) -> Walk<'_> {
         Walk { text: self.text, long: &self.scan.long }
     }
@@ -175,7 +175,8 @@ impl<'t> Json<'t> {
         if old.as_ref().is_ok_and(|old| old.same(value)) {
             return Ok(Vec::new());
         }
-        let nothing = Habits::default();
+        // Of the line breaks, a root object may have the only one behind it.
+        let nothing = Habits { newline: style::newline(self.text, start), ..Habits::default() };
         let last = way.through.split_last().zip(way.turns.last());
         if let (Some(b'{'), Value::Object(new)) = (walk.byte(start), value) {
             old.map_err(|offset| self.too_deep(offset))?;

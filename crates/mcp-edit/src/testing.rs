@@ -137,7 +137,9 @@ fn check_refusal(text: &str, before: &Value, op: &Op, problem: &Problem) {
     let shown = || format!("{problem} for {op:?} on {text:?}");
     match problem.kind {
         ProblemKind::Mismatch(_) => panic!("{}", shown()),
-        ProblemKind::DuplicateKey(_) => assert!(doubled(before) || matches!(op, Op::Set { value, .. } if doubled(value)), "{}", shown()),
+        ProblemKind::DuplicateKey(_) => {
+            assert!(doubled(before) || matches!(op, Op::Set { value, .. } if doubled(value)), "{}", shown())
+        }
         ProblemKind::NotContainer { .. } => {
             let mut after = before.clone();
             assert!(op.apply_to(&mut after).is_err() || after == *before, "{}", shown());
@@ -150,7 +152,11 @@ fn check_splices(text: &str, edit: &Edit, after: &str) {
     let (mut old, mut new) = (0, 0);
     for splice in edit.splices() {
         let kept = splice.range.start - old;
-        assert_eq!(&text.as_bytes()[old..splice.range.start], &after.as_bytes()[new..new + kept], "bytes outside the splices changed");
+        assert_eq!(
+            &text.as_bytes()[old..splice.range.start],
+            &after.as_bytes()[new..new + kept],
+            "bytes outside the splices changed"
+        );
         old = splice.range.end;
         new += kept + splice.text.len();
     }
@@ -232,9 +238,7 @@ fn doubled(value: &Value) -> bool {
         Value::Object(members) => {
             twice(members.iter().map(|(k, _)| k.as_str()).collect()) || members.iter().any(|(_, v)| doubled(v))
         }
-        Value::Array(items) => {
-            twice(items.iter().filter_map(|v| v.get("name")?.as_str()).collect()) || items.iter().any(doubled)
-        }
+        Value::Array(items) => twice(items.iter().filter_map(|v| v.get("name")?.as_str()).collect()) || items.iter().any(doubled),
         _ => false,
     }
 }

@@ -172,7 +172,8 @@ impl Removal {
         let line = walk.line_start(start);
         if walk.starts_line(start) && line > container.open {
             let above = previous.and_then(|p| p.comma).unwrap_or(container.open) + 1..start;
-            let line_comment = last_comment(walk, &above).is_some_and(|c| walk.byte(c.start + 1) == Some(b'/') && c.end >= line - 2);
+            let line_comment =
+                last_comment(walk, &above).is_some_and(|c| walk.byte(c.start + 1) == Some(b'/') && c.end >= line - 2);
             cuts.push(if rest.line_ends {
                 walk.break_before(line)..rest.stop
             } else if rest.stop == container.close && !line_comment {
@@ -181,10 +182,10 @@ impl Removal {
                 // What follows on this line takes our place on it.
                 start..walk.blanks(end)
             });
-        } else if let (None, Some(next)) = (previous, next)
-            && walk.text[end..next.start()].trim().is_empty()
-        {
-            cuts.push(start..next.start());
+        } else if let (None, Some(next)) = (previous, next) {
+            // The first of several: what stands between the bracket and us is now between the bracket and the next.
+            let until = if walk.text[end..next.start()].trim().is_empty() { next.start() } else { walk.blanks(end) };
+            cuts.push(start..until);
         } else {
             cuts.push(walk.blanks_back(start)..end);
         }

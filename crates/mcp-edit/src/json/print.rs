@@ -52,7 +52,9 @@ impl Layout<'_> {
             Value::Number(number) => return out.push_str(number),
             Value::String(text) => return write_string(out, text),
             Value::Array(items) => ('[', ']', &self.habits.brackets, items.iter().map(|v| (None, v)).collect()),
-            Value::Object(members) => ('{', '}', &self.habits.braces, members.iter().map(|(k, v)| (Some(k.as_str()), v)).collect()),
+            Value::Object(members) => {
+                ('{', '}', &self.habits.braces, members.iter().map(|(k, v)| (Some(k.as_str()), v)).collect())
+            }
         };
         out.push(open);
         if !children.is_empty() {
@@ -91,7 +93,11 @@ fn write_string(out: &mut String, text: &str) {
             '\t' => out.push_str("\\t"),
             '\u{8}' => out.push_str("\\b"),
             '\u{c}' => out.push_str("\\f"),
-            c if c < ' ' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c if c < ' ' => {
+                out.push_str("\\u00");
+                out.extend(char::from_digit(u32::from(c) / 16, 16));
+                out.extend(char::from_digit(u32::from(c) % 16, 16));
+            }
             c => out.push(c),
         }
     }

@@ -215,7 +215,9 @@ impl<'a> Walk<'a> {
             Some(b'{' | b'[') if levels == 0 => return Err(start),
             Some(b'{') => Value::Object(
                 self.children(start)
-                    .map(|c| Ok((self.string(&c.key.unwrap_or_default()).into_owned(), self.value_at(c.value.start, levels - 1)?)))
+                    .map(|c| {
+                        Ok((self.string(&c.key.unwrap_or_default()).into_owned(), self.value_at(c.value.start, levels - 1)?))
+                    })
                     .collect::<Result<_, usize>>()?,
             ),
             Some(b'[') => {
@@ -333,7 +335,7 @@ mod tests {
 
     #[test]
     fn escapes_are_decoded_and_half_pairs_replaced() {
-        assert_eq!(unescape(r#"mcp\u0053ervers"#), "mcpServers");
+        assert_eq!(unescape(r"mcp\u0053ervers"), "mcpServers");
         assert_eq!(unescape(r#"\"\\\/\b\f\n\r\t"#), "\"\\/\u{8}\u{c}\n\r\t");
         assert_eq!(unescape(r"\ud83d\uDE00!"), "\u{1f600}!");
         assert_eq!(unescape(r"\ud83d\u0041 \udE00"), "\u{fffd}A \u{fffd}");
