@@ -9,6 +9,7 @@ mod scan;
 mod style;
 mod walk;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::document::Backend;
@@ -127,6 +128,15 @@ impl Json<'_> {
         }
         let is_string = walk.byte(first.value.start) == Some(b'"');
         Ok(is_string.then(|| (walk.string(&first.value).into_owned(), first.value.clone())))
+    }
+
+    /// The keys of the object at `path`, in file order; `None` when there is no object.
+    pub(crate) fn names(&self, path: &Path) -> Result<Option<Vec<Cow<'_, str>>>, Problem> {
+        let walk = self.walk();
+        let Some(root) = &self.scan.root else { return Ok(None) };
+        let way = self.follow(root, path)?;
+        let object = if way.missing > 0 { None } else { walk.container(way.at.start) };
+        Ok(object.map(|object| object.children.into_iter().filter_map(|c| c.key).map(|key| walk.string(&key)).collect()))
     }
 
     fn set(&self, path: &Path, value: &Value) -> Result<Vec<Splice>, Problem> {

@@ -275,3 +275,22 @@ fn a_million_levels_beside_the_edit_do_no_harm() {
     assert_eq!(apply(&text, Op::set(path("deep"), Value::from(1))), text.replace(&deep, "1"));
     assert_eq!(apply(&text, Op::remove(path("deep"))), "{\n  \"s\": {}\n}\n");
 }
+
+#[test]
+fn several_operations_make_one_edit() {
+    let text = "{\n  \"a\": 1, // one\n  \"b\": \"text\",\n  \"s\": { \"old\": {} }\n}\n";
+    let ops = [
+        Op::set(path("b"), Value::object([("c", one("x"))])),
+        Op::set(path("b.c.y"), Value::from(2)),
+        Op::Remove { path: path("s.old"), prune: 1 },
+        Op::set(path("s.new"), one("x")),
+        Op::remove(path("a")),
+    ];
+    let edit = Document::parse(text, Format::Json).unwrap().plan(&ops).unwrap();
+    let after = edit.apply(text);
+    let pretty = "{\n  \"b\": { \"c\": { \"x\": 1, \"y\": 2 } },\n  \"s\": {\n    \"new\": {\n      \"x\": 1\n    }\n  }\n}\n";
+    assert_eq!(after, pretty);
+    assert_eq!(edit.inverse(text).apply(&after), text);
+    let document = Document::parse(text, Format::Json).unwrap();
+    assert!(document.plan(&[Op::set(path("q"), Value::from(1)), Op::remove(path("q"))]).unwrap().is_empty());
+}
