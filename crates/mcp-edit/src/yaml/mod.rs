@@ -34,14 +34,17 @@ impl<'t> Backend<'t> for Yaml<'t> {
         let Way::Found(way) = reading.follow(path)? else { return Ok(None) };
         match reading.at(&way) {
             Some(node) => Ok(Some(Node { span: node.start..node.end, value: reading.value(node)? })),
-            None => Ok(None),
+            None => {
+                let end = self.tree.end;
+                Ok(Some(Node { span: end..end, value: Value::Object(Vec::new()) }))
+            }
         }
     }
 
     fn members(&self, path: &Path, name_field: Option<&str>) -> Result<Option<Vec<Member>>, Problem> {
         let reading = Reading::new(self.text, &self.tree);
         let Way::Found(way) = reading.follow(path)? else { return Ok(None) };
-        let Some(node) = reading.at(&way) else { return Ok(None) };
+        let Some(node) = reading.at(&way) else { return Ok(Some(Vec::new())) };
         let member = |name: String, name_span, node: &tree::Node<'_>| {
             Ok(Member { name, name_span, node: Node { span: node.start..node.end, value: reading.value(node)? } })
         };
