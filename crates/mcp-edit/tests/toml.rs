@@ -392,12 +392,13 @@ mod problems {
     #[test]
     fn syntax_errors_have_a_place_and_a_sentence() {
         for (text, place) in
-            [("a = \n", "1:4"), ("[a\nb = 1\n", "1:3"), ("x = 1\ny = \"é\" z\n", "2:9"), ("a = 99999999999999999999\n", "1:5")]
+            [("a = \n", "1:5"), ("[a\nb = 1\n", "1:3"), ("x = 1\ny = \"é\" z\n", "2:9"), ("a = 99999999999999999999\n", "1:5")]
         {
             let problem = problem(text);
             assert!(matches!(&problem.kind, ProblemKind::Syntax(s) if s.len() > 5), "{text}: {problem:?}");
             assert_eq!(problem.place.unwrap().to_string(), place, "{text}: {problem}");
         }
+        assert_eq!(problem("a = # none\n").to_string(), "a value is missing here at 1:5");
         assert_eq!(problem("a = 1\n<<<<<<< HEAD\nb = 1\n").kind, ProblemKind::ConflictMarkers);
     }
 
