@@ -199,14 +199,14 @@ fn settle(tree: &Tree<'_>, id: Id, want: &Value) -> Result<Option<Vec<Splice>>, 
     }
 }
 
-/// A text without final newline stays so, even if it was empty between two steps.
+/// A text without final newline stays so, even if it was empty between two steps or blank lines come to be its last.
 fn keep_end(old: &str, edit: Edit) -> Edit {
     let new = edit.apply(old);
     let was_open = !old.ends_with('\n') && !old.trim_start_matches('\u{feff}').is_empty();
     if !was_open || !new.ends_with('\n') {
         return edit;
     }
-    let end = new.strip_suffix("\r\n").or(new.strip_suffix('\n')).map_or(0, str::len);
+    let end = new.trim_end_matches(['\r', '\n']).len();
     edit.then(old, &Edit::new(vec![Splice { range: end..new.len(), text: String::new() }]))
 }
 
@@ -220,6 +220,7 @@ fn remove_at(tree: &Tree<'_>, path: &Path, prune: usize) -> Result<Edit, Problem
             Ok(None) | Err(()) => return Ok(Edit::default()),
         }
     }
+    let target = id;
     for _ in 0..prune {
         let parent = tree.node(id).parent;
         if parent == ROOT || tree.node(parent).children.len() > 1 {
@@ -230,7 +231,7 @@ fn remove_at(tree: &Tree<'_>, path: &Path, prune: usize) -> Result<Edit, Problem
     if id == ROOT {
         return Ok(Edit::default());
     }
-    let mut done = Edit::new(remove::node(tree, id));
+    let mut done = Edit::new(remove::pruned(tree, id, target));
     let parent = tree.node(id).parent;
     if let (Some(key), true) = (&tree.node(id).key, tree.is_object(parent)) {
         let segs = tree.segs(parent);

@@ -298,6 +298,13 @@ mod removal {
     }
 
     #[test]
+    fn a_comment_in_a_pruned_table_stays() {
+        check("[m]\n# my servers\n\n[m.a]\nc = 1\n", &remove("m.a", 1), "# my servers\n");
+        check("x = 1\n\n[m.a]\n# why\nc = 1\n", &remove("m.a.c", 2), "x = 1\n# why\n");
+        check("x = 1\n\n[m.a]\n# why\nc = 1\n", &remove("m.a", 2), "x = 1\n");
+    }
+
+    #[test]
     fn elements_of_lists() {
         let before = "[[l]]\nn = \"a\"\n\n[l.sub]\nx = 1\n\n[[l]]\nn = \"b\"\n";
         check(before, &remove("l.n=a", 0), "[[l]]\nn = \"b\"\n");

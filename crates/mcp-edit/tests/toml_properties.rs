@@ -226,6 +226,10 @@ fn has_one_more_header(old: &str, new: &str) -> bool {
     })
 }
 
+fn value_at(document: &Document<'_>, path: &Path) -> Option<Value> {
+    document.get(path).ok().flatten().map(|n| n.value)
+}
+
 /// How many steps of a path lead to something.
 fn depth(document: &Document<'_>, path: &Path) -> usize {
     (0..path.0.len()).take_while(|n| matches!(document.get(&Path(path.0[..=*n].to_vec())), Ok(Some(_)))).count()
@@ -273,6 +277,10 @@ fn holds(text: &str, op: &Op) -> TestCaseResult {
             if after.get(path).ok().flatten().is_some_and(|n| n.value.same(value)) {
                 prop_assert!(after.plan(std::slice::from_ref(op)).unwrap().is_empty());
             }
+            let replaced = document.get(path).unwrap().filter(|n| !matches!(n.value, Value::Array(_) | Value::Object(_)));
+            if let Some(node) = replaced {
+                prop_assert!(edit.splices().iter().all(|s| s.range == node.span), "{edit:?}");
+            }
             if absent {
                 // In brackets, the line that ends a value changes, and a comma may come to the one before it.
                 prop_assert!(lost_lines(text, &new) <= 1, "{new}");
@@ -285,6 +293,15 @@ fn holds(text: &str, op: &Op) -> TestCaseResult {
         Op::Remove { path, .. } => {
             prop_assert!(after.plan(std::slice::from_ref(op)).unwrap().is_empty() || has_twins(&root(text), path));
             prop_assert_eq!(absent, edit.is_empty());
+            // Nothing is new but a line that lost an item or comma, and a container that is written down now.
+            prop_assert!(lost_lines(&new, text) <= 3, "{new}");
+            let target = document.get(path).ok().flatten().map_or(0..0, |n| n.span);
+            let is_table = text[target.clone()].starts_with('[') || matches!(value_at(&document, path), Some(Value::Object(_)));
+            if !is_table {
+                // With the line of the value, a header and blank lines may go, of comments only those in the value.
+                let comments = |t: &str| lines(t).iter().filter(|l| l.trim_start().starts_with("# note")).count();
+                prop_assert_eq!(comments(text), comments(&new), "{}", new);
+            }
         }
     }
     Ok(())
