@@ -1,0 +1,61 @@
+//! The record of a run, as a Markdown table for `docs/real-clients.md`.
+
+use std::{
+    fmt::Write as _,
+    io,
+    path::Path,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use crate::{Installed, server::Server};
+
+/// What was seen of one client with one server. An empty cell: the client has no such thing, or it was not reached.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    client: &'static str,
+    version: String,
+    server: &'static str,
+    pub(crate) list: &'static str,
+    pub(crate) connect: &'static str,
+    pub(crate) call: &'static str,
+    pub(crate) gone: &'static str,
+    pub(crate) took: Duration,
+}
+
+static ROWS: Mutex<Vec<Row>> = Mutex::new(Vec::new());
+
+impl Row {
+    pub(crate) fn new(installed: &Installed, server: Server) -> Self {
+        Self {
+            client: installed.client.id(),
+            version: installed.version.clone(),
+            server: server.title(),
+            list: "–",
+            connect: "–",
+            call: "–",
+            gone: "–",
+            took: Duration::ZERO,
+        }
+    }
+
+    pub(crate) fn keep(self) {
+        ROWS.lock().unwrap_or_else(PoisonError::into_inner).push(self);
+    }
+}
+
+/// Writes what was kept, sorted, so that two runs give comparable files.
+pub(crate) fn write(path: &Path) -> io::Result<()> {
+    let mut rows = ROWS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    rows.sort_by_key(|row| (row.client, row.server));
+    let mut text = String::from("| client | version | server | list | connect | call | gone after uninstall | seconds |\n");
+    text.push_str("| --- | --- | --- | --- | --- | --- | --- | --- |\n");
+    for Row { client, version, server, list, connect, call, gone, took } in rows {
+        let _ = writeln!(
+            text,
+            "| {client} | {version} | {server} | {list} | {connect} | {call} | {gone} | {:.1} |",
+            took.as_secs_f64()
+        );
+    }
+    std::fs::write(path, text)
+}
