@@ -231,9 +231,13 @@ impl Site<'_> {
         ensure(removed.outcome == Outcome::Removed, || "uninstall found nothing".into())?;
         ensure(self.value(&removed.after, name)?.is_none(), || "uninstall left the entry".into())?;
         let document = Document::parse(old, self.file.format.editor())?;
-        let table = &tables(self.file, self.project)[0];
-        let others = document.members(table, self.file.named_by.as_deref())?.is_some_and(|m| !m.is_empty());
-        ensure(!others || removed.after == old, || format!("install and uninstall of\n{}\nleave\n{}", installed.after, removed.after))
+        let mut others = false;
+        for table in tables(self.file, self.project) {
+            others |= document.members(&table, self.file.named_by.as_deref())?.is_some_and(|m| !m.is_empty());
+        }
+        ensure(!others || removed.after == old, || {
+            format!("install and uninstall of\n{}\nleave\n{}", installed.after, removed.after)
+        })
     }
 
     fn is_on(&self, after: &str, name: &str, on: bool) -> Res<()> {
@@ -298,7 +302,8 @@ fn prune(value: &mut serde_json::Value, path: &[String]) {
     let (Some((key, rest)), Some(members)) = (path.split_first(), value.as_object_mut()) else { return };
     if let Some(inner) = members.get_mut(key) {
         prune(inner, rest);
-        if matches!(inner, serde_json::Value::Object(m) if m.is_empty()) || matches!(inner, serde_json::Value::Array(a) if a.is_empty())
+        if matches!(inner, serde_json::Value::Object(m) if m.is_empty())
+            || matches!(inner, serde_json::Value::Array(a) if a.is_empty())
         {
             members.shift_remove(key);
         }
