@@ -1,7 +1,10 @@
 //! Where our own files live. Nothing is created here: the first writer makes its directory.
 
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::sys;
 
 /// The directories of this program and of its user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +114,22 @@ impl Dirs {
 /// The directory's name wherever the platform wants one.
 const NAME: &str = "mcp";
 
-#[cfg(test)]
+/// Makes a directory of ours and what is missing above it, for nobody else to enter, and lasting: what is kept in it must
+/// not vanish with it in a power cut.
+pub(crate) fn create_private(dir: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = dir.ancestors().take_while(|d| !d.is_dir()).collect();
+    for dir in missing.into_iter().rev() {
+        match sys::create_dir(dir, true) {
+            Ok(()) => dir.parent().map_or(Ok(()), sys::sync_dir)?,
+            // Another process was faster.
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(all(test, unix))]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use super::*;
@@ -121,7 +139,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg(unix)]
     fn mcp_home_moves_everything_but_the_home() {
         let d = dirs(&[("HOME", "/h"), ("MCP_HOME", "/m"), ("XDG_CONFIG_HOME", "/x")]).unwrap();
         assert_eq!(d.home, Path::new("/h"));
@@ -129,7 +146,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg(unix)]
     fn relative_mcp_home_is_refused_by_name() {
         let error = dirs(&[("HOME", "/h"), ("MCP_HOME", "m")]).unwrap_err();
         assert_eq!(error.to_string(), "`MCP_HOME` must be an absolute path, not `m`");
@@ -146,7 +162,6 @@ mod tests {
     }
 
     #[test]
-    #[cfg(unix)]
     fn display_shortens_the_home_only() {
         let d = dirs(&[("HOME", "/h")]).unwrap();
         assert_eq!(d.display(Path::new("/h/.claude.json")), "~/.claude.json");

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{clock, lock, sys};
+use crate::{clock, dirs, sys};
 
 mod edit;
 mod path_text;
@@ -145,7 +145,7 @@ impl Journal {
     /// once [`RecordWriter::append`] returns.
     pub fn begin(&self, command: &str, details: serde_json::Value) -> Result<RecordWriter, JournalError> {
         let fail = |path: &Path, source| JournalError::Io { action: "create", path: path.to_owned(), source };
-        lock::create_all(&self.dir).map_err(|e| fail(&self.dir, e))?;
+        dirs::create_private(&self.dir).map_err(|e| fail(&self.dir, e))?;
         let mut id = self.ids()?.last().copied().unwrap_or(0) + 1;
         loop {
             let path = self.path(id);

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::sys::{self, Stamp};
+use crate::dirs;
+use crate::sys::Stamp;
 
 mod dir;
 
@@ -55,7 +56,7 @@ impl FileLock {
         let open = || OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = match open() {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                create_all(lock_dir).map_err(io)?;
+                dirs::create_private(lock_dir).map_err(io)?;
                 open().map_err(io)?
             }
             other => other.map_err(io)?,
@@ -136,13 +137,4 @@ fn lock_until(
             Err(TryLockError::Error(source)) => return Err(LockError::Io { path: path.to_owned(), source }),
         }
     }
-}
-
-/// Makes a directory of ours and what is missing above it, for nobody else to enter.
-pub(crate) fn create_all(dir: &Path) -> io::Result<()> {
-    let missing: Vec<&Path> = dir.ancestors().take_while(|d| !d.is_dir()).collect();
-    missing.into_iter().rev().try_for_each(|d| match sys::create_dir(d, true) {
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        other => other,
-    })
 }

@@ -23,6 +23,7 @@ use crate::file::{self, Opened, ReadError, Target};
 use crate::sys::{self, Stamp};
 
 mod in_place;
+mod swap;
 
 /// How every temporary file of ours begins.
 pub const TEMP_PREFIX: &str = ".mcp-";
@@ -108,6 +109,16 @@ pub enum WriteError {
     Rename {
         /// The file.
         path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another program replaced the file in the same instant, and giving it its name back failed.
+    #[error("write {}: what another program wrote there in the same instant is now in {}", path.display(), copy.display())]
+    Displaced {
+        /// The file, which has the new content.
+        path: PathBuf,
+        /// The other program's content.
+        copy: PathBuf,
         /// What the system said.
         source: io::Error,
     },
@@ -281,12 +292,12 @@ impl Prepared<'_> {
                 }
                 Err(e) => return Err(WriteError::Rename { path: self.path, source: e.error }),
             },
-            Step::Rename(temp) => match rename_over(temp, &self.path) {
+            Step::Rename(temp) => match swap::replace(temp, &self.path, self.before.unwrap_or_default(), self.stamp) {
                 Ok(()) => Method::Renamed,
-                Err(e) if sys::is_mount_point(&e) => {
+                Err(WriteError::Rename { source, .. }) if sys::is_mount_point(&source) => {
                     in_place::write(&self.path, self.before.unwrap_or_default(), self.after, &self.recovery)?
                 }
-                Err(source) => return Err(WriteError::Rename { path: self.path, source }),
+                Err(error) => return Err(error),
             },
         };
         let created_dirs = std::mem::take(&mut self.dirs.0);
@@ -310,18 +321,6 @@ impl Prepared<'_> {
         let now = file::open(&self.path)?.map(|o| o.bytes);
         if now.as_deref() == self.before { Ok(()) } else { Err(WriteError::Changed { path: self.path.clone(), now }) }
     }
-}
-
-/// Renames over the old file, waiting for a scanner that holds it.
-fn rename_over(temp: NamedTempFile, path: &Path) -> io::Result<()> {
-    let mut temp = Some(temp);
-    file::retrying(sys::is_held_by_another, || {
-        let Some(again) = temp.take() else { return Err(io::ErrorKind::NotFound.into()) };
-        again.persist(path).map(drop).map_err(|e| {
-            temp = Some(e.file);
-            e.error
-        })
-    })
 }
 
 /// Deletes the file if it still has the content `before`. Returns whether the deletion survives a power cut.

@@ -120,7 +120,7 @@ impl Case {
     fn edit(&self) -> FileEdit {
         let before = self.text(false, false);
         let offset = |n: usize| self.lines[..n].iter().map(|l| l.len() + 1).sum::<usize>();
-        let added: String = self.added.iter().map(|l| format!("{l}\n")).collect();
+        let added: String = self.added.iter().flat_map(|l| [l.as_str(), "\n"]).collect();
         let (edit, after) = record(&before, &[(offset(self.ours.start)..offset(self.ours.end), &added)]);
         assert_eq!(after, self.text(true, false));
         edit

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use mcp_os::file::{self, Found, ReadError, Target};
+use mcp_os::file::{self, Found, ReadError};
 use mcp_os::lock::FileLock;
 use mcp_os::write::{self, Method, Options, WriteError};
 
@@ -119,7 +119,7 @@ fn sixteen_threads_lose_no_line() {
                 for round in 0..rounds {
                     let target = file::resolve(path).unwrap();
                     let key = target.path.to_str().unwrap();
-                    let _lock = FileLock::acquire(&place.path("locks"), key, Duration::from_secs(60)).unwrap();
+                    let _lock = FileLock::acquire(&place.path("locks"), key, Duration::from_mins(1)).unwrap();
                     let found = file::read(path).unwrap();
                     let mut text = found.bytes().unwrap_or_default().to_vec();
                     text.extend(format!("{thread}-{round}\n").bytes());
@@ -179,6 +179,7 @@ fn a_file_over_the_limit_is_refused_unread() {
 #[cfg(unix)]
 mod unix {
     use super::*;
+    use mcp_os::file::Target;
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
     fn set_mode(path: &Path, mode: u32) {

@@ -37,14 +37,12 @@ pub(super) mod list {
 }
 
 fn to_text(path: &Path) -> Text {
-    match path.to_str() {
-        Some(text) => Text::Unicode(text.to_owned()),
-        None => {
-            let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16);
-            let bytes = path.as_os_str().as_encoded_bytes();
-            Text::Bytes { hex: bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).flatten().collect() }
-        }
+    if let Some(text) = path.to_str() {
+        return Text::Unicode(text.to_owned());
     }
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16);
+    let bytes = path.as_os_str().as_encoded_bytes();
+    Text::Bytes { hex: bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).flatten().collect() }
 }
 
 fn from_text(text: Text) -> Option<PathBuf> {

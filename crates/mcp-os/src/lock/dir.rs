@@ -3,12 +3,12 @@
 //! take it away.
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, mpsc::Sender};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -19,11 +19,42 @@ use crate::sys::{self, Stamp};
 #[derive(Debug)]
 pub struct DirLock {
     path: PathBuf,
-    identity: Stamp,
-    lost: Arc<AtomicBool>,
+    held: Arc<Mutex<Held>>,
     /// Dropped first, which ends the thread.
     stop: Option<Sender<()>>,
     refresher: Option<JoinHandle<()>>,
+}
+
+/// How we know the directory for ours. Its time counts, since a new directory may get the number of a removed one.
+#[derive(Debug)]
+struct Held {
+    identity: Stamp,
+    /// As we set it last; `None` once the lock is lost.
+    modified: Option<SystemTime>,
+}
+
+impl Held {
+    /// Whether the directory is still ours. Once lost is lost for good.
+    fn check(&mut self, path: &Path) -> bool {
+        let now = std::fs::symlink_metadata(path).ok();
+        let is_ours = now.is_some_and(|now| {
+            Stamp::of(&now).is_same_file(&self.identity) && self.modified.is_some() && now.modified().ok() == self.modified
+        });
+        if !is_ours {
+            self.modified = None;
+        }
+        is_ours
+    }
+
+    fn refresh(&mut self, path: &Path) -> bool {
+        if !self.check(path) {
+            return false;
+        }
+        let touched = open_dir(path).and_then(|dir| dir.set_modified(SystemTime::now()));
+        // Read back, since file systems round.
+        self.modified = touched.and_then(|()| std::fs::symlink_metadata(path)?.modified()).ok();
+        self.modified.is_some()
+    }
 }
 
 impl DirLock {
@@ -55,27 +86,26 @@ impl DirLock {
     }
 
     fn hold(path: PathBuf, stale_after: Duration) -> io::Result<Self> {
-        let identity = Stamp::of(&std::fs::symlink_metadata(&path)?);
-        let lost = Arc::new(AtomicBool::new(false));
+        let meta = std::fs::symlink_metadata(&path)?;
+        let held = Arc::new(Mutex::new(Held { identity: Stamp::of(&meta), modified: Some(meta.modified()?) }));
         let (stop, stopped) = mpsc::channel();
         let refresher = {
-            let (path, lost) = (path.clone(), Arc::clone(&lost));
+            let (path, held) = (path.clone(), Arc::clone(&held));
             std::thread::Builder::new().name("lock".into()).spawn(move || {
                 // A third leaves room for one refresh that comes late.
                 while stopped.recv_timeout(stale_after / 3) == Err(RecvTimeoutError::Timeout) {
-                    if !is_ours(&path, &identity) || touch(&path).is_err() {
-                        lost.store(true, Ordering::Relaxed);
+                    if !locked(&held).refresh(&path) {
                         return;
                     }
                 }
             })?
         };
-        Ok(Self { path, identity, lost, stop: Some(stop), refresher: Some(refresher) })
+        Ok(Self { path, held, stop: Some(stop), refresher: Some(refresher) })
     }
 
     /// False when somebody took the lock away (the machine slept, say): then nothing may be written any more.
     pub fn is_held(&self) -> bool {
-        !self.lost.load(Ordering::Relaxed) && is_ours(&self.path, &self.identity)
+        locked(&self.held).check(&self.path)
     }
 
     /// The lock directory.
@@ -90,18 +120,17 @@ impl Drop for DirLock {
         if let Some(refresher) = self.refresher.take() {
             let _ = refresher.join();
         }
+        // Holding the directory itself keeps it from being stolen between the look and the removal.
+        let guard = open_dir(&self.path);
+        let _ = guard.as_ref().map(File::lock);
         if self.is_held() {
             let _ = std::fs::remove_dir(&self.path);
         }
     }
 }
 
-fn is_ours(path: &Path, identity: &Stamp) -> bool {
-    std::fs::symlink_metadata(path).is_ok_and(|now| Stamp::of(&now).is_same_file(identity))
-}
-
-fn touch(path: &Path) -> io::Result<()> {
-    open_dir(path)?.set_modified(SystemTime::now())
+fn locked(held: &Mutex<Held>) -> MutexGuard<'_, Held> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(unix)]
@@ -119,15 +148,27 @@ fn open_dir(path: &Path) -> io::Result<File> {
 /// Takes a stale lock out of the way; true when the way is free.
 ///
 /// Looking at the time and removing the directory are two steps, and between them another process may have done both and
-/// taken the lock anew: a plain removal would take it from under that one. So the directory is first renamed, which only
-/// one process can do, and then looked at again: if it is not the stale one, it goes back.
+/// taken the lock anew: a plain removal would take it from under that one. Our own processes are kept apart by a lock on
+/// the very directory (where the system locks directories; not on Windows). Others know nothing of that, so the directory
+/// is renamed before it is removed, and looked at again: if it is not the stale one, it goes back.
 fn steal_if_stale(lock: &Path, stale_after: Duration) -> io::Result<bool> {
     let stamp = |path: &Path| std::fs::symlink_metadata(path).map(|m| (Stamp::of(&m), m.modified().ok()));
+    let guard = match open_dir(lock) {
+        Ok(dir) => dir,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(true),
+        Err(e) => return Err(e),
+    };
+    if matches!(guard.try_lock(), Err(TryLockError::WouldBlock)) {
+        return Ok(false);
+    }
     let (seen, modified) = match stamp(lock) {
         Ok(found) => found,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(true),
         Err(e) => return Err(e),
     };
+    if !seen.is_same_file(&Stamp::of(&guard.metadata()?)) {
+        return Ok(false);
+    }
     let is_stale = modified.and_then(|m| SystemTime::now().duration_since(m).ok()).is_some_and(|age| age > stale_after);
     if !is_stale {
         return Ok(false);
@@ -154,6 +195,6 @@ fn steal_if_stale(lock: &Path, stale_after: Duration) -> io::Result<bool> {
 }
 
 fn next_number() -> u64 {
-    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }

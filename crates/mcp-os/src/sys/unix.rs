@@ -39,6 +39,11 @@ impl Stamp {
         SystemTime::now().duration_since(changed).is_ok_and(|age| age > Duration::from_secs(3))
     }
 
+    /// The same file, not written to since, though it may have got another name (which some systems count as a change).
+    pub(crate) fn is_unwritten_since(&self, before: &Self) -> bool {
+        before.is_settled() && *self == Self { changed: self.changed, ..*before }
+    }
+
     /// The same file, whatever its content.
     pub(crate) fn is_same_file(&self, other: &Self) -> bool {
         (self.dev, self.ino) == (other.dev, other.ino)
@@ -162,6 +167,22 @@ fn copy_attributes(new: &File, old: &File) {
 
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 fn copy_attributes(_new: &File, _old: &File) {}
+
+/// Swaps two names in one step. `None`: the system or the file system has no such thing.
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+pub(crate) fn exchange(a: &Path, b: &Path) -> Option<io::Result<()>> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    match renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => None,
+        other => Some(other.map_err(io::Error::from)),
+    }
+}
+
+/// Swaps two names in one step: not here.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+pub(crate) fn exchange(_a: &Path, _b: &Path) -> Option<io::Result<()>> {
+    None
+}
 
 /// Renames, failing when `to` exists.
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]

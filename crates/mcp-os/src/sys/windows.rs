@@ -24,6 +24,12 @@ impl Stamp {
         false
     }
 
+    /// Never known, for the same reason.
+    #[expect(clippy::unused_self, reason = "the other platforms ask the stamp")]
+    pub(crate) fn is_unwritten_since(&self, _before: &Self) -> bool {
+        false
+    }
+
     /// The same file, whatever its content. Directories keep their creation time, which is all we ask it of.
     pub(crate) fn is_same_file(&self, other: &Self) -> bool {
         self.created == other.created
@@ -104,6 +110,11 @@ pub(crate) fn sync_dir(_dir: &Path) -> io::Result<()> {
 #[expect(clippy::unnecessary_wraps, reason = "the other platforms can fail")]
 pub(crate) fn take_after(_new: &File, _old: &File, _old_meta: &Metadata) -> io::Result<bool> {
     Ok(true)
+}
+
+/// Swaps two names in one step: not here.
+pub(crate) fn exchange(_a: &Path, _b: &Path) -> Option<io::Result<()>> {
+    None
 }
 
 /// Renames, failing when `to` exists. Directories only, which Windows never replaces.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Method, WriteError};
-use crate::sys;
+use crate::{dirs, sys};
 
 /// First line of a recovery copy; the old bytes follow it, then the new ones.
 #[derive(Debug, Serialize, Deserialize)]
@@ -77,7 +77,7 @@ fn overwrite(file: &mut File, old_len: usize, new: &[u8]) -> io::Result<()> {
 }
 
 fn save_copy(copy: &Path, path: &Path, before: &[u8], after: &[u8], recovery: &Path) -> io::Result<()> {
-    create_private(recovery)?;
+    dirs::create_private(recovery)?;
     let header = Header {
         schema: SCHEMA.to_owned(),
         target: path.to_string_lossy().into_owned(),
@@ -94,14 +94,6 @@ fn save_copy(copy: &Path, path: &Path, before: &[u8], after: &[u8], recovery: &P
     temp.as_file().sync_all()?;
     temp.persist(copy).map_err(|e| e.error)?;
     sys::sync_dir(recovery)
-}
-
-fn create_private(dir: &Path) -> io::Result<()> {
-    let missing: Vec<&Path> = dir.ancestors().take_while(|d| !d.is_dir()).collect();
-    missing.into_iter().rev().try_for_each(|d| match sys::create_dir(d, true) {
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        other => other,
-    })
 }
 
 /// Refuses if an earlier write of this file was cut off. A copy that is no longer needed (the write had not begun, or
