@@ -300,11 +300,13 @@ impl Work<'_> {
         let (Value::Object(old), Value::Object(new)) = (old, new) else { return new.clone() };
         let ours = self.client.entry.launch_keys();
         let nested = self.client.entry.nested.as_deref();
+        // A new entry that says nothing of time-outs has no opinion of them.
+        let waits = |key: &str| self.client.entry.startup_timeout.iter().chain(&self.client.entry.timeout).any(|w| w.key == key);
         let mut merged: Vec<(String, Value)> = Vec::new();
         for (key, value) in old {
             match new.iter().find(|(k, _)| k == key) {
                 Some((_, new)) if ours.contains(&key.as_str()) => merged.push((key.clone(), new.clone())),
-                None if ours.contains(&key.as_str()) || nested == Some(key) => {}
+                None if (ours.contains(&key.as_str()) && !waits(key)) || nested == Some(key) => {}
                 _ => merged.push((key.clone(), value.clone())),
             }
         }
