@@ -15,7 +15,7 @@ use mcp_clients::locate::candidates;
 use mcp_clients::platform::{Os, Platform};
 use mcp_clients::text::Text;
 use proptest::prelude::*;
-use proptest::test_runner::TestRunner;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
 mod harness;
 
@@ -301,7 +301,7 @@ fn what_is_written_is_read_back_with_the_same_meaning() {
         let seen = std::cell::RefCell::new(&mut whole);
         let config = ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() };
         let os = prop_oneof![Just(Os::Linux), Just(Os::MacOs), Just(Os::Windows)];
-        let mut runner = TestRunner::new_with_rng(config, proptest::test_runner::TestRng::deterministic_rng(Default::default()));
+        let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::default()));
         runner
             .run(&(entry(), os), |(entry, os)| {
                 match round_trip(client, &entry, os) {
