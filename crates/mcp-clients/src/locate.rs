@@ -90,8 +90,9 @@ pub struct Site<'c> {
 /// The paths a file may have on a machine, best first; relative for project files. Pure text.
 pub fn candidates(file: &File, platform: &Platform) -> Vec<String> {
     for moved in &file.moved {
-        if let Some(value) = platform.var(&moved.env) {
-            return moved.path.0.iter().map(|t| platform.expand(t, Some(value))).collect();
+        let templates = moved.path.on(platform.os);
+        if let (Some(value), false) = (platform.var(&moved.env), templates.is_empty()) {
+            return templates.iter().map(|t| platform.expand(t, Some(value))).collect();
         }
     }
     file.path.on(platform.os).iter().map(|t| platform.expand(t, None)).collect()
