@@ -23,7 +23,10 @@ use crate::file::{self, Opened, ReadError, Target};
 use crate::sys::{self, Stamp};
 
 mod in_place;
+mod many;
 mod swap;
+
+pub use many::{Request, commit_all, prepare_all};
 
 /// How every temporary file of ours begins.
 pub const TEMP_PREFIX: &str = ".mcp-";
