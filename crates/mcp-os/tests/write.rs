@@ -291,7 +291,7 @@ mod unix {
     fn pipes_sockets_and_devices_are_named_and_never_opened() {
         let place = Place::new();
         let fifo = place.path("fifo");
-        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
         let _socket = std::os::unix::net::UnixListener::bind(place.path("socket")).unwrap();
         let kind = |path: &Path| match file::read(path) {
             Err(ReadError::NotAFile { kind, .. }) => kind,
