@@ -60,7 +60,10 @@ fn steps(installed: &Installed, server: Server, row: &mut Row) -> Result<(), Sto
     uninstall_with_mcp(&session.sandbox, client.id(), NAME)?;
     must_be_one_insertion(&bytes(&session)?, &with_entry)?;
     match standing(&session, installed, NAME)? {
-        None => row.gone = "–",
+        None => {
+            must_not_be_offered(&session, installed)?;
+            row.gone = "ok";
+        }
         Some(Standing::Absent) => row.gone = "ok",
         Some(other) => return Err(format!("{} still has our entry after uninstall: {other:?}", client.id()).into()),
     }
@@ -128,6 +131,21 @@ fn call(session: &Session, installed: &Installed, server: Server) -> Result<(), 
         tail(&outcome.text()),
     )
     .into())
+}
+
+/// For a client without a list: a new conversation, in which the model would ask for our tool if it saw it.
+fn must_not_be_offered(session: &Session, installed: &Installed) -> Result<(), Stop> {
+    let before = session.model.turns().len();
+    let Some(arguments) = installed.client.prompt(NAME, "") else { return Ok(()) };
+    let outcome = session.run(arguments)?;
+    let turns = session.model.turns().split_off(before);
+    if turns.is_empty() {
+        return Err(format!("the client did not reach the model after uninstall:\n{}", tail(&outcome.text())).into());
+    }
+    match turns.into_iter().find_map(|turn| turn.asked) {
+        None => Ok(()),
+        Some(tool) => Err(format!("`{tool}` is still offered after uninstall").into()),
+    }
 }
 
 /// What the client's own list says; that it has nothing to complain about is part of it.

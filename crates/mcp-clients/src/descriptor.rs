@@ -361,6 +361,20 @@ pub struct Shape {
     /// Further keys this client knows in an entry: they are no surprise when met, and have no counterpart elsewhere.
     #[serde(default)]
     pub known: Vec<String>,
+    /// Marks of entries that are no servers but something only this client can make sense of: tools it has built in, what
+    /// an extension brings. They are fine as they are and are not listed.
+    #[serde(default)]
+    pub own: Vec<Mark>,
+}
+
+/// A member whose value tells a kind of entry.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mark {
+    /// The key.
+    pub key: String,
+    /// Its values.
+    pub words: Vec<String>,
 }
 
 /// What an untyped address means.

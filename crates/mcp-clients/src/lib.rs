@@ -6,6 +6,7 @@
 //! file would be.
 
 pub mod clients;
+pub mod catalog;
 pub mod descriptor;
 pub mod engine;
 pub mod entry;
@@ -14,6 +15,8 @@ pub mod plan;
 pub mod platform;
 pub mod secret;
 pub mod shape;
+pub mod snippet;
+pub mod source;
 pub mod survey;
 pub mod text;
 pub mod undo;

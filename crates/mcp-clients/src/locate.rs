@@ -116,7 +116,7 @@ pub fn sites<'c>(client: &'c Descriptor, platform: &Platform, project: &Project)
                 }
             }
             if let (false, Some(first)) = (found.iter().any(|s| s.is_target), candidates.first()) {
-                found.insert(0, site(home.join(first), false, true));
+                found.insert(0, site(home.join(first), false, !file.only_existing));
             }
         } else {
             let there = candidates.iter().flat_map(|c| matches(c)).filter(|p| is_there(p));

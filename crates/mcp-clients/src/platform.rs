@@ -67,7 +67,8 @@ impl Platform {
             _ => template.to_owned(),
         };
         if let Some(value) = value {
-            path = path.replace("{}", value.trim_end_matches('/'));
+            let ends: &[char] = if self.os == Os::Windows { &['/', '\\'] } else { &['/'] };
+            path = path.replace("{}", value.trim_end_matches(ends));
         }
         let below_home = |rest: &str| format!("{home}/{rest}");
         let tokens: [(&str, &dyn Fn() -> String); 6] = [
@@ -130,6 +131,7 @@ mod tests {
         assert_eq!(windows.expand("{appdata}/Zed/settings.json", None), "D:\\Roaming\\Zed\\settings.json");
         assert_eq!(windows.expand("{localappdata}/crush", None), "C:\\Users\\me\\AppData\\Local\\crush");
         assert_eq!(windows.expand("~/.claude.json", None), "C:\\Users\\me\\.claude.json");
+        assert_eq!(windows.expand("{}/.claude.json", Some("D:\\c\\")), "D:\\c\\.claude.json");
         let mac = platform(Os::MacOs, "/Users/me/", &[]);
         assert_eq!(mac.expand("{support}/Claude/x.json", None), "/Users/me/Library/Application Support/Claude/x.json");
         assert_eq!(mac.expand("{}/.claude.json", Some("/c/")), "/c/.claude.json");

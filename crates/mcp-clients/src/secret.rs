@@ -138,6 +138,29 @@ pub fn mask(text: &str, secrets: &[String]) -> String {
     text
 }
 
+/// A line of a configuration file with the value of a secret key masked, and every quoted word that is a secret by its own
+/// form. For lines of which only the text is at hand.
+pub fn mask_line(line: &str) -> String {
+    let mut parts: Vec<String> = line.split('"').map(str::to_owned).collect();
+    // In `"key": "value"` the odd parts are inside the quotes.
+    for i in (1..parts.len()).step_by(2) {
+        let after_key = i >= 2 && matches!(parts[i - 1].trim(), ":" | "=") && is_secret_name(&parts[i - 2]);
+        if (after_key || is_secret_value(&parts[i])) && parts[i].len() >= 4 && !is_reference(&parts[i]) && parts[i] != MASK {
+            parts[i] = MASK.to_owned();
+        }
+    }
+    let line = parts.join("\"");
+    // `key = "value"` in TOML, `key: value` in YAML.
+    let Some(at) = line.find(['=', ':']) else { return line };
+    let (key, value) = (line[..at].trim().trim_matches(['"', '\'', '-', ' ']), line[at + 1..].trim());
+    let bare = value.trim_matches(['"', '\'', ',']);
+    let container = value.is_empty() || value.starts_with(['{', '[', '|', '>', '&', '*', '/']);
+    if !is_secret_name(key) || container || bare.len() < 4 || is_reference(bare) || bare.contains(MASK) || key.contains('"') {
+        return line;
+    }
+    line.replacen(bare, MASK, 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,6 +195,21 @@ mod tests {
         found.sort();
         assert_eq!(found, ["abcd1234", "efgh5678", "hunter22", "plainvalue", "tok_en_1"]);
         assert_eq!(mask("a plainvalue b", &found), "a •••• b");
+    }
+
+    #[test]
+    fn lines_of_every_format_are_masked() {
+        for (line, want) in [
+            (r#"  "API_KEY": "abcdef","#, r#"  "API_KEY": "••••","#),
+            (r#"  "url": "ghp_16C7e42F292c6912E7710c838347","#, r#"  "url": "••••","#),
+            (r#"token = "abcdef" # mine"#, r#"token = "••••" # mine"#),
+            ("  API_TOKEN: abcdef", "  API_TOKEN: ••••"),
+            (r#"  "API_KEY": "${API_KEY}","#, r#"  "API_KEY": "${API_KEY}","#),
+            (r#"  "command": "npx","#, r#"  "command": "npx","#),
+            (r#"  "headers": {"#, r#"  "headers": {"#),
+        ] {
+            assert_eq!(mask_line(line), want);
+        }
     }
 
     #[test]

@@ -33,8 +33,8 @@ pub enum ReadError {
         /// What it should be.
         wanted: &'static str,
     },
-    /// A word for the transport that the client does not know.
-    #[error("`{key}` is `{word}`, which this client does not know (it knows {known})")]
+    /// A word for the transport that is not known for the client.
+    #[error("`{key}` is `{word}`, which is none of the words known for this client ({known})")]
     UnknownType {
         /// The type key.
         key: String,
@@ -323,6 +323,12 @@ impl Shape {
         keys.sort_unstable();
         keys.dedup();
         keys
+    }
+
+    /// Whether an entry is of a kind only its client can make sense of ([`Shape::own`]).
+    pub fn is_own(&self, entry: &Value) -> bool {
+        let word = |key: &str| entry.get(key).and_then(Value::as_str);
+        self.own.iter().any(|mark| word(&mark.key).is_some_and(|w| mark.words.iter().any(|m| m == w)))
     }
 
     /// Every key this client gives a meaning to in an entry.

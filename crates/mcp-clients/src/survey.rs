@@ -173,6 +173,9 @@ fn servers(site: &Site<'_>, document: &Document<'_>) -> Result<Vec<Server>, Prob
             if table.key(member.name.as_str()).0.iter().eq(tables(file, None).iter().skip(1).flat_map(|t| &t.0)) {
                 continue;
             }
+            if client.entry.is_own(&member.node.value) {
+                continue;
+            }
             let entry = client.entry.read(&member.node.value, file.named_by.as_deref());
             let is_off = listed_off(&member.name) || entry.as_ref().is_ok_and(|e| !e.enabled);
             let place = Place::of(document.text(), member.name_span.start);

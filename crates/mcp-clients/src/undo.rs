@@ -190,3 +190,59 @@ fn shown(memo: &Memo, current: &str) -> Option<String> {
 fn from_json(text: &str) -> Option<Value> {
     Document::parse(text, Format::Json).ok()?.get(&Path::default()).ok()?.map(|n| n.value)
 }
+
+/// The newest change of one server in one file that still stands, undoing left aside. `records` are newest first, as the
+/// journal lists them.
+pub fn last_for<'r>(records: &'r [Record], named: &std::path::Path, name: &str) -> Option<(&'r Record, &'r FileEdit, Memo)> {
+    records.iter().filter(|r| r.undone_by.is_none()).find_map(|record| {
+        record.edits_to_undo().filter(|e| e.named == named).find_map(|edit| {
+            let memo = Memo::read(edit).filter(|m| m.name == name && m.verb != "undo")?;
+            Some((record, edit, memo))
+        })
+    })
+}
+
+/// What a file should become so that the server goes, with the bytes from before its installation where the journal knows
+/// them and nobody touched the place since. `planned` is the plain removal.
+pub fn remove_exactly(records: &[Record], named: &std::path::Path, name: &str, text: &str, planned: &Planned) -> Option<Step> {
+    let (_, edit, memo) = last_for(records, named, name)?;
+    if memo.verb != "install" || memo.before.is_some() {
+        return None;
+    }
+    let after = match undo_text(edit, text) {
+        UndoOutcome::Delete => None,
+        UndoOutcome::Restored { text, .. } => Some(text),
+        UndoOutcome::NotApplied | UndoOutcome::Conflict { .. } => return None,
+    };
+    // The place may have come to mean more than it did: then the plain removal is the safe one.
+    let root = |text: &str| Some(Document::parse(text, memo.format()).ok()?.get(&Path::default()).ok()?.map_or(Value::Null, |n| n.value));
+    if let Some(after) = &after {
+        let (ours, plain) = (root(after)?, root(&planned.after)?);
+        if !ours.same(&plain) && !same_but_emptied(&ours, &plain) {
+            return None;
+        }
+    }
+    let mut step = Step::between(text, after, Outcome::Removed);
+    step.notes.clone_from(&planned.notes);
+    Some(step)
+}
+
+/// Whether both mean the same when empty containers do not count: those the installation made go with it.
+fn same_but_emptied(a: &Value, b: &Value) -> bool {
+    fn pruned(value: &Value) -> Option<Value> {
+        match value {
+            Value::Object(members) => {
+                let kept: Vec<_> = members.iter().filter_map(|(k, v)| Some((k.clone(), pruned(v)?))).collect();
+                (!kept.is_empty()).then_some(Value::Object(kept))
+            }
+            Value::Array(items) if items.is_empty() => None,
+            Value::Null => None,
+            other => Some(other.clone()),
+        }
+    }
+    match (pruned(a), pruned(b)) {
+        (None, None) => true,
+        (Some(a), Some(b)) => a.same(&b),
+        _ => false,
+    }
+}

@@ -26,6 +26,8 @@ mod json;
 mod op;
 mod path;
 mod problem;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod toml;
 mod value;
 mod yaml;

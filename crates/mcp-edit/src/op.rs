@@ -17,7 +17,8 @@ pub enum Op {
     Remove {
         /// Where.
         path: Path,
-        /// How many of the containers around it go too, innermost first, as long as each is then empty.
+        /// How many of the containers around it go too, innermost first, as long as each is then empty. One that still
+        /// holds a comment is not.
         prune: usize,
     },
 }

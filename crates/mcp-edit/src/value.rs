@@ -100,7 +100,7 @@ impl Value {
         match self {
             Self::Null => out.push_str("null"),
             Self::Bool(truth) => out.push_str(if *truth { "true" } else { "false" }),
-            Self::Number(number) if is_json_number(number) => out.push_str(number),
+            Self::Number(number) if crate::json::is_number(number) => out.push_str(number),
             Self::Number(number) => push_json_string(number, out),
             Self::String(text) => push_json_string(text, out),
             Self::Array(items) => {
@@ -128,12 +128,15 @@ impl Value {
         }
     }
 
-    /// Whether both mean the same when the order of keys does not count.
+    /// Whether both mean the same when the order of keys does not count. An object that has a key twice is the same as
+    /// no object that has not.
     pub fn same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Array(a), Self::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b)),
             (Self::Object(a), Self::Object(b)) => {
-                a.len() == b.len() && a.iter().all(|(k, v)| other.get(k).is_some_and(|w| v.same(w)))
+                a.len() == b.len()
+                    && a.iter().all(|(k, v)| other.get(k).is_some_and(|w| v.same(w)))
+                    && b.iter().all(|(k, _)| self.get(k).is_some())
             }
             _ => self == other,
         }
@@ -150,35 +153,13 @@ pub(crate) fn push_json_string(text: &str, out: &mut String) {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
             c if u32::from(c) < 0x20 => out.push_str(&format!("\\u{:04x}", u32::from(c))),
             c => out.push(c),
         }
     }
     out.push('"');
-}
-
-/// Whether JSON's grammar has this number.
-fn is_json_number(text: &str) -> bool {
-    let rest = text.strip_prefix('-').unwrap_or(text);
-    let digits = |s: &str| s.len() - s.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let whole = digits(rest);
-    if whole == 0 || (whole > 1 && rest.starts_with('0')) {
-        return false;
-    }
-    let mut rest = &rest[whole..];
-    if let Some(fraction) = rest.strip_prefix('.') {
-        let n = digits(fraction);
-        if n == 0 {
-            return false;
-        }
-        rest = &fraction[n..];
-    }
-    if let Some(exponent) = rest.strip_prefix(['e', 'E']) {
-        let exponent = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
-        let n = digits(exponent);
-        return n > 0 && n == exponent.len();
-    }
-    rest.is_empty()
 }
 
 impl From<&str> for Value {
@@ -202,5 +183,20 @@ impl From<bool> for Value {
 impl From<i64> for Value {
     fn from(number: i64) -> Self {
         Self::Number(number.to_string().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_keys_does_not_count_but_a_doubled_key_does() {
+        let one = || Value::from(1);
+        let ab = Value::object([("a", one()), ("b", one())]);
+        assert!(ab.same(&Value::object([("b", one()), ("a", one())])));
+        let aa = Value::object([("a", one()), ("a", one())]);
+        assert!(!aa.same(&ab));
+        assert!(!ab.same(&aa));
     }
 }
