@@ -250,12 +250,15 @@ impl RecordWriter {
         let first = self.edits;
         self.edits += edits.len();
         let lines: Vec<Line> = edits.into_iter().map(|edit| Line::Edit(Box::new(edit))).collect();
-        self.write(&lines, true)?;
-        if first == 0
-            && let Some(dir) = self.path.parent()
-        {
-            sys::sync_dir(dir).map_err(|source| JournalError::Io { action: "write", path: dir.to_owned(), source })?;
-        }
+        let dir = self.path.parent().filter(|_| first == 0).map(Path::to_owned);
+        let Some(dir) = dir else { return self.write(&lines, true).map(|()| first) };
+        // The file is new: its name must last, too. Asked for both at once, a disk takes the time of one.
+        std::thread::scope(|scope| {
+            let synced = scope.spawn(|| sys::sync_dir(&dir));
+            self.write(&lines, true)?;
+            let failed = |source| JournalError::Io { action: "write", path: dir.clone(), source };
+            synced.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map_err(failed)
+        })?;
         Ok(first)
     }
 
