@@ -19,18 +19,22 @@
 //! ```
 
 mod decode;
+mod diff;
 mod document;
 mod edit;
 mod json;
 mod op;
 mod path;
 mod problem;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod toml;
 mod value;
 mod yaml;
 
 pub use decode::decode;
-pub use document::{Document, Format, Member, Node};
+pub use diff::DiffLine;
+pub use document::{Document, Format, Laxness, Member, Node};
 pub use edit::{Edit, Splice};
 pub use op::Op;
 pub use path::{Path, Step};

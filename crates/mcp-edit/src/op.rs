@@ -17,7 +17,8 @@ pub enum Op {
     Remove {
         /// Where.
         path: Path,
-        /// How many of the containers around it go too, innermost first, as long as each is then empty.
+        /// How many of the containers around it go too, innermost first, as long as each is then empty. One that still
+        /// holds a comment is not.
         prune: usize,
     },
 }
@@ -84,6 +85,9 @@ fn set(at: &mut Value, steps: &[Step], value: &Value) -> Result<(), String> {
             let mut made =
                 if rest.is_empty() { Value::Null } else { Value::object([(field.clone(), Value::from(name.as_str()))]) };
             set(&mut made, rest, value)?;
+            if !is_item(&made, field, name) {
+                return Err(format!("the new element would not be found again: its `{field}` is not {name:?}"));
+            }
             items.push(made);
             Ok(())
         }
@@ -91,7 +95,7 @@ fn set(at: &mut Value, steps: &[Step], value: &Value) -> Result<(), String> {
     }
 }
 
-/// True when something was taken away.
+/// True when `at` lost a member, so that it may be empty now.
 fn remove(at: &mut Value, steps: &[Step], prune: usize) -> bool {
     let Some((first, rest)) = steps.split_first() else { return false };
     let index = match (first, &*at) {
@@ -106,17 +110,15 @@ fn remove(at: &mut Value, steps: &[Step], prune: usize) -> bool {
         _ => return false,
     };
     let emptied = |v: &Value| matches!(v, Value::Object(m) if m.is_empty()) || matches!(v, Value::Array(a) if a.is_empty());
-    let goes = if rest.is_empty() { true } else { remove(child, rest, prune) && prune >= rest.len() && emptied(child) };
+    let goes = rest.is_empty() || (remove(child, rest, prune) && rest.len() <= prune && emptied(child));
     if goes {
         match at {
             Value::Object(members) => drop(members.remove(index)),
             Value::Array(items) => drop(items.remove(index)),
             _ => {}
         }
-        return true;
     }
-    // Something below went, and the chain of emptied containers ends here.
-    rest.len() > prune && !rest.is_empty()
+    goes
 }
 
 fn is_item(value: &Value, field: &str, name: &str) -> bool {

@@ -88,16 +88,78 @@ impl Value {
         }
     }
 
-    /// Whether both mean the same when the order of keys does not count.
+    /// This as one line of JSON, numbers as they were spelled. (A number that JSON cannot spell, such as TOML's `0x1f` or
+    /// `inf`, becomes a string.)
+    pub fn to_json(&self) -> String {
+        let mut out = String::new();
+        self.push_json(&mut out);
+        out
+    }
+
+    fn push_json(&self, out: &mut String) {
+        match self {
+            Self::Null => out.push_str("null"),
+            Self::Bool(truth) => out.push_str(if *truth { "true" } else { "false" }),
+            Self::Number(number) if crate::json::is_number(number) => out.push_str(number),
+            Self::Number(number) => push_json_string(number, out),
+            Self::String(text) => push_json_string(text, out),
+            Self::Array(items) => {
+                out.push('[');
+                for (i, item) in items.iter().enumerate() {
+                    if i > 0 {
+                        out.push(',');
+                    }
+                    item.push_json(out);
+                }
+                out.push(']');
+            }
+            Self::Object(members) => {
+                out.push('{');
+                for (i, (key, value)) in members.iter().enumerate() {
+                    if i > 0 {
+                        out.push(',');
+                    }
+                    push_json_string(key, out);
+                    out.push(':');
+                    value.push_json(out);
+                }
+                out.push('}');
+            }
+        }
+    }
+
+    /// Whether both mean the same when the order of keys does not count. An object that has a key twice is the same as
+    /// no object that has not.
     pub fn same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Array(a), Self::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b)),
             (Self::Object(a), Self::Object(b)) => {
-                a.len() == b.len() && a.iter().all(|(k, v)| other.get(k).is_some_and(|w| v.same(w)))
+                a.len() == b.len()
+                    && a.iter().all(|(k, v)| other.get(k).is_some_and(|w| v.same(w)))
+                    && b.iter().all(|(k, _)| self.get(k).is_some())
             }
             _ => self == other,
         }
     }
+}
+
+/// Appends a JSON string, with the escapes JSON requires and no others.
+pub(crate) fn push_json_string(text: &str, out: &mut String) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            c if u32::from(c) < 0x20 => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
 }
 
 impl From<&str> for Value {
@@ -121,5 +183,20 @@ impl From<bool> for Value {
 impl From<i64> for Value {
     fn from(number: i64) -> Self {
         Self::Number(number.to_string().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_keys_does_not_count_but_a_doubled_key_does() {
+        let one = || Value::from(1);
+        let ab = Value::object([("a", one()), ("b", one())]);
+        assert!(ab.same(&Value::object([("b", one()), ("a", one())])));
+        let aa = Value::object([("a", one()), ("a", one())]);
+        assert!(!aa.same(&ab));
+        assert!(!ab.same(&aa));
     }
 }

@@ -1,0 +1,449 @@
+//! Carrying plans out: each file is looked at, planned for, shown, and then, inside the locks, compared, journalled and
+//! replaced.
+//!
+//! A [`Job`] is one file and a function that says what it should become. [`preview`] reads and plans without touching
+//! anything. [`commit`] takes our lock and the client's, reads again, plans again if somebody was faster, writes the new
+//! files beside the old ones, notes everything in the undo journal with one sync, and renames. One failing file never
+//! stops the others.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mcp_edit::{Edit, Problem, Splice};
+use mcp_os::dirs::Dirs;
+use mcp_os::file::{self, Found, ReadError, Target};
+use mcp_os::journal::{FileEdit, Journal, JournalError, Origin, RecordWriter};
+use mcp_os::lock::{DirLock, FileLock, Flock, LockError};
+use mcp_os::write::{self, Options, Prepared, WriteError};
+
+use crate::descriptor::{Lock, Scope};
+use crate::plan::{Outcome, PlanError};
+
+/// How long we wait for other programs' locks. Claude Code holds its own for milliseconds, and a dead one is stolen after
+/// [`STALE`].
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A lock folder whose time was not refreshed for this long belongs to a dead process (Claude Code refreshes its own every
+/// few seconds and steals at about this age).
+const STALE: Duration = Duration::from_secs(10);
+
+/// How often a plan is made again because another program keeps changing the file.
+const ATTEMPTS: usize = 8;
+
+/// What a file should become.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// The new text; `None` when the file should go.
+    pub after: Option<String>,
+    /// The splices of the old text.
+    pub edit: Edit,
+    /// What that is.
+    pub outcome: Outcome,
+    /// What the user should know.
+    pub notes: Vec<String>,
+    /// What the journal should remember, to undo by meaning.
+    pub memo: serde_json::Value,
+}
+
+impl Step {
+    /// A step that leaves a text as it is.
+    pub fn nothing(outcome: Outcome) -> Self {
+        Self { after: None, edit: Edit::default(), outcome, notes: Vec::new(), memo: serde_json::Value::Null }
+    }
+
+    /// A step from one text to another, of which only the middle differs.
+    pub fn between(old: &str, after: Option<String>, outcome: Outcome) -> Self {
+        let new = after.as_deref().unwrap_or_default();
+        let head = common(old.chars().zip(new.chars()));
+        let tail = common(old[head..].chars().rev().zip(new[head..].chars().rev()));
+        let splice = Splice { range: head..old.len() - tail, text: new[head..new.len() - tail].to_owned() };
+        Self { edit: Edit::new(vec![splice]), after, outcome, notes: Vec::new(), memo: serde_json::Value::Null }
+    }
+}
+
+/// Bytes of the characters that are the same on both sides.
+fn common(pairs: impl Iterator<Item = (char, char)>) -> usize {
+    pairs.take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum()
+}
+
+/// Says what a file should become, given its text (`None`: there is no file).
+pub type Planner<'c> = Box<dyn Fn(Option<&str>) -> Result<Step, JobError> + Send + Sync + 'c>;
+
+/// One file to change.
+pub struct Job<'c> {
+    /// Whose, for the journal and the report.
+    pub client: String,
+    /// For whom, for the journal and the report.
+    pub scope: Scope,
+    /// The file, as named.
+    pub path: PathBuf,
+    /// The client's own lock.
+    pub lock: Option<Lock>,
+    /// What it should become.
+    pub planner: Planner<'c>,
+}
+
+/// Why a file was not changed. It is untouched unless the cause says otherwise.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JobError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// It is not text.
+    #[error("read {}", path.display())]
+    Decode {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Problem,
+    },
+    /// The change cannot be made to it.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// An administrator's file has the say.
+    #[error("{} {effect}", path.display())]
+    Managed {
+        /// That file.
+        path: PathBuf,
+        /// What it does.
+        effect: String,
+    },
+    /// It may only be read.
+    #[error("write {}: it is read-only", path.display())]
+    ReadOnly {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Somebody else is at it.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// It could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The undo journal could not be written, so nothing else was.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Another program changes it over and over.
+    #[error("write {}: another program keeps changing it; it is left as that program wrote it", path.display())]
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What is to be undone was changed by someone else since.
+    #[error("undo the change of {}: the same place was changed since", path.display())]
+    Conflict {
+        /// The file.
+        path: PathBuf,
+        /// What we had put there.
+        ours: String,
+        /// What is there now, as far as it can be found.
+        now: Option<String>,
+        /// What was there before.
+        before: String,
+    },
+    /// The client keeps its servers where we cannot write them.
+    #[error("{0}")]
+    NoFile(String),
+}
+
+/// A job looked at and planned, with nothing changed yet.
+pub struct Preview<'c> {
+    /// The job.
+    pub job: Job<'c>,
+    /// The file behind all links.
+    pub target: Target,
+    /// Its text; `None` when there is no file.
+    pub before: Option<String>,
+    /// Its permission bits.
+    pub mode: Option<u32>,
+    /// What it should become.
+    pub step: Step,
+}
+
+impl Preview<'_> {
+    /// Whether there is anything to write.
+    pub fn is_change(&self) -> bool {
+        !self.step.edit.is_empty() || (self.before.is_some() && self.deletes())
+    }
+
+    fn deletes(&self) -> bool {
+        self.step.after.is_none() && self.step.outcome != Outcome::Unchanged && self.step.outcome != Outcome::NotThere
+    }
+}
+
+/// A file that was changed, or needed no change.
+#[derive(Clone, Debug)]
+pub struct Done {
+    /// What happened.
+    pub outcome: Outcome,
+    /// What the user should know.
+    pub notes: Vec<String>,
+    /// Whether it was written.
+    pub written: bool,
+}
+
+/// Reads a file and plans for it.
+pub fn preview(job: Job<'_>) -> Result<Preview<'_>, JobError> {
+    let found = file::read(&job.path)?;
+    let target = found.target().clone();
+    let (mode, read_only) = match &found {
+        Found::File(loaded) => (loaded.mode, loaded.read_only),
+        Found::Absent(_) => (None, false),
+    };
+    let before = text_of(&found)?.map(str::to_owned);
+    let step = (job.planner)(before.as_deref())?;
+    let preview = Preview { job, target, before, mode, step };
+    if read_only && preview.is_change() {
+        return Err(JobError::ReadOnly { path: preview.target.path });
+    }
+    Ok(preview)
+}
+
+fn text_of(found: &Found) -> Result<Option<&str>, JobError> {
+    let path = &found.target().path;
+    found.bytes().map(mcp_edit::decode).transpose().map_err(|source| JobError::Decode { path: path.clone(), source })
+}
+
+/// Makes the changes. `command` is what the journal calls this. Returns one result per preview, in order, and the number
+/// under which all of it can be undone (`None` when nothing was written).
+pub fn commit(
+    dirs: &Dirs,
+    command: &str,
+    details: &serde_json::Value,
+    previews: Vec<Preview<'_>>,
+) -> (Vec<Result<Done, JobError>>, Option<u64>) {
+    let count = previews.len();
+    let mut results: Vec<Option<Result<Done, JobError>>> = (0..count).map(|_| None).collect();
+    let mut waiting: Vec<(usize, Preview<'_>)> = Vec::new();
+    for (i, preview) in previews.into_iter().enumerate() {
+        if preview.is_change() {
+            waiting.push((i, preview));
+        } else {
+            results[i] = Some(Ok(Done { outcome: preview.step.outcome, notes: preview.step.notes, written: false }));
+        }
+    }
+    let mut record: Option<RecordWriter> = None;
+    let mut wrote = false;
+    while !waiting.is_empty() {
+        // Two jobs for one file take turns.
+        let mut batch: Vec<(usize, Preview<'_>)> = Vec::new();
+        let mut later = Vec::new();
+        for item in waiting {
+            if batch.iter().any(|(_, p)| p.target.path == item.1.target.path) { later.push(item) } else { batch.push(item) }
+        }
+        waiting = later;
+        for (i, result) in commit_batch(dirs, command, details, &mut record, batch) {
+            wrote |= result.as_ref().is_ok_and(|d| d.written);
+            results[i] = Some(result);
+        }
+    }
+    let id = record.as_ref().map(RecordWriter::id);
+    if !wrote && let Some(record) = record {
+        // An empty record would only puzzle its reader; if it cannot be deleted it is merely that.
+        let _ = record.discard();
+    }
+    let results = results.into_iter().map(|r| r.expect("every job was put in a batch")).collect();
+    (results, id.filter(|_| wrote))
+}
+
+/// Both locks of a file, in the order they are released.
+struct Locks {
+    _client: Option<ClientLock>,
+    _own: FileLock,
+}
+
+#[expect(dead_code, reason = "held until dropped")]
+enum ClientLock {
+    Directory(DirLock),
+    File(Flock),
+}
+
+fn lock(dirs: &Dirs, preview: &Preview<'_>) -> Result<Locks, JobError> {
+    let own = FileLock::acquire(&dirs.locks(), &preview.target.path.to_string_lossy(), PATIENCE)?;
+    let named = &preview.target.named;
+    let fill = |template: &str| {
+        let folder = named.parent().map(|p| p.display().to_string()).unwrap_or_default();
+        PathBuf::from(template.replace("{file}", &named.display().to_string()).replace("{folder}", &folder))
+    };
+    // A lock in a folder that does not exist yet protects from nobody.
+    let client = match &preview.job.lock {
+        _ if !named.parent().is_some_and(Path::is_dir) => None,
+        Some(Lock::Directory(template)) => Some(ClientLock::Directory(DirLock::acquire(&fill(template), STALE, PATIENCE)?)),
+        Some(Lock::Flock(template)) => Some(ClientLock::File(Flock::acquire(&fill(template), PATIENCE)?)),
+        None => None,
+    };
+    Ok(Locks { _client: client, _own: own })
+}
+
+/// Makes changes of different files. Locks are taken in the order of the paths, so that two commands never wait for each
+/// other.
+fn commit_batch(
+    dirs: &Dirs,
+    command: &str,
+    details: &serde_json::Value,
+    record: &mut Option<RecordWriter>,
+    mut batch: Vec<(usize, Preview<'_>)>,
+) -> Vec<(usize, Result<Done, JobError>)> {
+    batch.sort_by(|a, b| a.1.target.path.cmp(&b.1.target.path));
+    let mut results = Vec::new();
+    let mut open: Vec<(usize, Preview<'_>, Locks)> = Vec::new();
+    for (i, preview) in batch {
+        match lock(dirs, &preview).and_then(|locks| Ok((refresh(preview)?, locks))) {
+            Ok((preview, locks)) => open.push((i, preview, locks)),
+            Err(error) => results.push((i, Err(error))),
+        }
+    }
+    for attempt in 0..ATTEMPTS {
+        let mut again = Vec::new();
+        for ((i, preview, locks), result) in write_all(dirs, command, details, record, open) {
+            match result {
+                Err(JobError::Write(WriteError::Changed { .. })) if attempt + 1 < ATTEMPTS => match refresh(preview) {
+                    Ok(preview) => again.push((i, preview, locks)),
+                    Err(error) => results.push((i, Err(error))),
+                },
+                Err(JobError::Write(WriteError::Changed { path, .. })) => results.push((i, Err(JobError::Busy { path }))),
+                result => results.push((i, result)),
+            }
+        }
+        if again.is_empty() {
+            break;
+        }
+        open = again;
+    }
+    results
+}
+
+/// Reads and plans again, inside the locks.
+fn refresh(preview: Preview<'_>) -> Result<Preview<'_>, JobError> {
+    let found = file::read(&preview.target.named)?;
+    if text_of(&found)? == preview.before.as_deref() && found.target() == &preview.target {
+        return Ok(preview);
+    }
+    self::preview(preview.job)
+}
+
+type Opened<'c> = (usize, Preview<'c>, Locks);
+
+/// Writes the new files beside the old, notes all in the journal with one sync, and renames.
+fn write_all<'c>(
+    dirs: &Dirs,
+    command: &str,
+    details: &serde_json::Value,
+    record: &mut Option<RecordWriter>,
+    open: Vec<Opened<'c>>,
+) -> Vec<(Opened<'c>, Result<Done, JobError>)> {
+    let recovery = dirs.recovery();
+    let mut outcomes: Vec<Option<Result<Done, JobError>>> = Vec::new();
+    {
+        let mut prepared = side_by_side(open.iter().map(|(_, p, _)| || prepare(p, &recovery)).collect());
+        let changing: Vec<bool> = open.iter().zip(&prepared).map(|((_, p, _), r)| p.is_change() && r.is_ok()).collect();
+        let journalled = note(dirs, command, details, record, &open, &prepared, &changing);
+        let first = match &journalled {
+            Ok(first) => *first,
+            Err(_) => 0,
+        };
+        let mut tasks: Vec<Box<dyn FnOnce() -> Result<Done, JobError> + Send + '_>> = Vec::new();
+        for (n, (_, preview, _)) in open.iter().enumerate() {
+            let result = std::mem::replace(&mut prepared[n], Ok(None));
+            let done = |written| Done { outcome: preview.step.outcome, notes: preview.step.notes.clone(), written };
+            let failed = journalled.is_err();
+            tasks.push(Box::new(move || match result {
+                Err(error) => Err(error.into()),
+                Ok(_) if !preview.is_change() => Ok(done(false)),
+                // The journal's error is put in below: it cannot be cloned.
+                Ok(_) if failed => Ok(done(false)),
+                Ok(Some(prepared)) => prepared.commit().map(|_| done(true)).map_err(JobError::from),
+                Ok(None) => {
+                    write::remove(&preview.target, preview.before.as_deref().unwrap_or_default().as_bytes())?;
+                    Ok(done(true))
+                }
+            }));
+        }
+        outcomes.extend(side_by_side(tasks).into_iter().map(Some));
+        match journalled {
+            Err(error) => {
+                let mut error = Some(error);
+                for (n, changes) in changing.iter().enumerate() {
+                    if *changes {
+                        let path = dirs.state.join("journal");
+                        let error = error.take().unwrap_or_else(|| JournalError::Io {
+                            action: "write",
+                            path,
+                            source: std::io::Error::other("see the first error"),
+                        });
+                        outcomes[n] = Some(Err(error.into()));
+                    }
+                }
+            }
+            Ok(_) => {
+                let positions = changing.iter().enumerate().filter(|(_, c)| **c).map(|(n, _)| n).enumerate();
+                let failed: Vec<usize> =
+                    positions.filter(|(_, n)| matches!(outcomes[*n], Some(Err(_)))).map(|(k, _)| first + k).collect();
+                if let (false, Some(record)) = (failed.is_empty(), record) {
+                    // The file's content tells as well, so failing here loses nothing.
+                    let _ = record.abandon(&failed);
+                }
+            }
+        }
+    }
+    open.into_iter().zip(outcomes).map(|(o, r)| (o, r.expect("one outcome per file"))).collect()
+}
+
+/// Writes the new file beside the old one; `None` when there is nothing to write.
+fn prepare<'p>(preview: &'p Preview<'_>, recovery: &Path) -> Result<Option<Prepared<'p>>, WriteError> {
+    // What belongs to one user may hold secrets.
+    let private = matches!(preview.job.scope, Scope::User | Scope::Local);
+    let options = Options { mode_if_new: if private { 0o600 } else { 0o644 }, private: false, recovery };
+    let before = preview.before.as_deref().map(str::as_bytes);
+    match &preview.step.after {
+        Some(after) if preview.is_change() => write::prepare(&preview.target, before, after.as_bytes(), &options).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Notes what is about to happen. Returns the journal position of the first edit.
+fn note(
+    dirs: &Dirs,
+    command: &str,
+    details: &serde_json::Value,
+    record: &mut Option<RecordWriter>,
+    open: &[Opened<'_>],
+    prepared: &[Result<Option<Prepared<'_>>, WriteError>],
+    changing: &[bool],
+) -> Result<usize, JournalError> {
+    let mut edits = Vec::new();
+    for (n, (_, preview, _)) in open.iter().enumerate() {
+        if !changing[n] {
+            continue;
+        }
+        let origin = Origin { client: preview.job.client.clone(), scope: preview.job.scope.word().to_owned() };
+        let splices = preview.step.edit.splices().iter().map(|s| (s.range.clone(), s.text.as_str()));
+        let after = preview.step.after.as_deref().unwrap_or_default();
+        let mut edit = FileEdit::new(origin, &preview.target, preview.before.as_deref(), after, splices);
+        edit.mode = preview.mode;
+        edit.ops = preview.step.memo.clone();
+        if let Ok(Some(prepared)) = &prepared[n] {
+            edit.created_dirs = prepared.created_dirs().to_vec();
+        }
+        edits.push(edit);
+    }
+    if edits.is_empty() {
+        return Ok(0);
+    }
+    if record.is_none() {
+        *record = Some(Journal::open(&dirs.state).begin(command, details.clone())?);
+    }
+    record.as_mut().map_or(Ok(0), |r| r.append(edits))
+}
+
+/// Runs tasks on threads of their own, so that their waits for the disk overlap. A single one runs here.
+fn side_by_side<T: Send, F: FnOnce() -> T + Send>(tasks: Vec<F>) -> Vec<T> {
+    if tasks.len() < 2 {
+        return tasks.into_iter().map(|task| task()).collect();
+    }
+    std::thread::scope(|scope| {
+        let handles: Vec<_> = tasks.into_iter().map(|task| scope.spawn(task)).collect();
+        handles.into_iter().map(|h| h.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    })
+}

@@ -1,0 +1,166 @@
+//! A server's record in a client's file, in words no client owns.
+
+use std::time::Duration;
+
+use mcp_edit::Value;
+
+use crate::text::Text;
+
+/// How to reach one server, and what a client may do with it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Start it, or call it.
+    pub launch: Launch,
+    /// `false` when the client leaves it alone.
+    pub enabled: bool,
+    /// How long to wait for it to start.
+    pub startup_timeout: Option<Duration>,
+    /// How long to wait for an answer.
+    pub timeout: Option<Duration>,
+    /// The only tools to offer.
+    pub allow_tools: Option<Vec<String>>,
+    /// Tools not to offer.
+    pub deny_tools: Option<Vec<String>>,
+    /// Tools that may run without asking.
+    pub approve_tools: Option<Vec<String>>,
+    /// Members of the client's entry that have no word here, as they were.
+    pub extra: Vec<(String, Value)>,
+}
+
+/// How a server is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Launch {
+    /// A program that speaks on its standard input and output.
+    Stdio(Stdio),
+    /// An address.
+    Remote(Remote),
+}
+
+/// A local server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stdio {
+    /// The program.
+    pub command: Text,
+    /// Its arguments.
+    pub args: Vec<Text>,
+    /// Its variables. `NAME = ${NAME}` means: handed on from the client's own environment.
+    pub env: Vec<(String, Text)>,
+    /// Its working directory.
+    pub cwd: Option<Text>,
+    /// A file with further variables.
+    pub env_file: Option<Text>,
+}
+
+/// A remote server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remote {
+    /// How it speaks.
+    pub transport: Transport,
+    /// Its address.
+    pub url: Text,
+    /// Headers sent with every request.
+    pub headers: Vec<(String, Text)>,
+}
+
+/// How a remote server speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Streamable HTTP.
+    Http,
+    /// The older HTTP+SSE.
+    Sse,
+}
+
+impl Transport {
+    /// The word on the command line and in output.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Sse => "sse",
+        }
+    }
+}
+
+impl Entry {
+    /// An enabled entry with nothing but a way to reach the server.
+    pub fn new(launch: Launch) -> Self {
+        Self {
+            launch,
+            enabled: true,
+            startup_timeout: None,
+            timeout: None,
+            allow_tools: None,
+            deny_tools: None,
+            approve_tools: None,
+            extra: Vec::new(),
+        }
+    }
+
+    /// A local server from literal words.
+    pub fn command<S: Into<String>>(command: impl Into<String>, args: impl IntoIterator<Item = S>) -> Self {
+        Self::new(Launch::Stdio(Stdio {
+            command: Text::literal(command),
+            args: args.into_iter().map(Text::literal).collect(),
+            ..Stdio::default()
+        }))
+    }
+
+    /// `stdio`, `http` or `sse`.
+    pub fn transport_word(&self) -> &'static str {
+        match &self.launch {
+            Launch::Stdio(_) => "stdio",
+            Launch::Remote(remote) => remote.transport.word(),
+        }
+    }
+
+    /// The names of all variables the entry uses, sorted, each once.
+    pub fn variables(&self) -> Vec<String> {
+        let texts: Vec<&Text> = match &self.launch {
+            Launch::Stdio(s) => std::iter::once(&s.command)
+                .chain(&s.args)
+                .chain(s.env.iter().map(|(_, v)| v))
+                .chain(&s.cwd)
+                .chain(&s.env_file)
+                .collect(),
+            Launch::Remote(r) => std::iter::once(&r.url).chain(r.headers.iter().map(|(_, v)| v)).collect(),
+        };
+        let mut names: Vec<String> = texts.into_iter().flat_map(Text::variables).map(str::to_owned).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// What is the same in two entries that reach the same server the same way, whichever clients they are in: the launch
+    /// with Windows' `cmd /c` and a full path to a well-known runner taken away. Timeouts and switches do not count.
+    pub fn meaning(&self) -> Launch {
+        let mut launch = self.launch.clone();
+        if let Launch::Stdio(stdio) = &mut launch {
+            stdio.unwrap_cmd();
+            stdio.env.sort_by(|a, b| a.0.cmp(&b.0));
+        } else if let Launch::Remote(remote) = &mut launch {
+            remote.headers.sort_by(|a, b| a.0.cmp(&b.0));
+        }
+        launch
+    }
+}
+
+impl Stdio {
+    /// Puts `cmd /c` in front when the program is a batch file there (`npx.cmd` and its like), which Windows starts
+    /// through a shell only.
+    pub fn wrap_cmd(&mut self) {
+        const BATCH: [&str; 6] = ["npx", "npm", "pnpm", "pnpx", "yarn", "bunx"];
+        if self.command.as_literal().is_some_and(|c| BATCH.contains(&c.to_ascii_lowercase().trim_end_matches(".cmd"))) {
+            let command = std::mem::replace(&mut self.command, Text::literal("cmd"));
+            self.args.splice(0..0, [Text::literal("/c"), command]);
+        }
+    }
+
+    /// Takes `cmd /c` away.
+    pub fn unwrap_cmd(&mut self) {
+        let is = |text: &Text, word: &str| text.as_literal().is_some_and(|t| t.eq_ignore_ascii_case(word));
+        if (is(&self.command, "cmd") || is(&self.command, "cmd.exe")) && self.args.len() > 1 && is(&self.args[0], "/c") {
+            self.args.remove(0);
+            self.command = self.args.remove(0);
+        }
+    }
+}

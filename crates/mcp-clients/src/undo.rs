@@ -1,0 +1,248 @@
+//! Taking changes back: by text where nobody touched the place, by meaning where only the layout around it changed.
+
+use mcp_edit::{Document, Format, Op, Path, Step as PathStep, Value};
+use mcp_os::journal::{FileEdit, Record, UndoOutcome, undo_text};
+use serde::{Deserialize, Serialize};
+
+use crate::clients::Clients;
+use crate::engine::{Job, JobError, Step};
+use crate::plan::{Change, Outcome, PlanError, Planned};
+
+/// What the journal remembers of a change beside its splices.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Memo {
+    /// What was done: `install`, `uninstall`, `enable`, `disable`, `undo`.
+    pub verb: String,
+    /// The server's name.
+    pub name: String,
+    /// The file's format: `json`, `toml` or `yaml`.
+    pub format: String,
+    /// Keys from the root to the entry; `{"field": …, "value": …}` for an element of a list.
+    pub path: Vec<MemoStep>,
+    /// The entry before, as JSON text.
+    pub before: Option<String>,
+    /// The entry after, as JSON text.
+    pub after: Option<String>,
+}
+
+/// A step of a path in the journal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum MemoStep {
+    /// A key.
+    Key(String),
+    /// An element of a list.
+    Item {
+        /// The naming member.
+        field: String,
+        /// Its value.
+        value: String,
+    },
+}
+
+impl Memo {
+    /// Describes a planned change.
+    pub fn of(change: &Change, format: Format, entry: &Path, before: Option<&str>, planned: &Planned) -> Self {
+        let (verb, name) = match change {
+            Change::Install { name, .. } => ("install", name),
+            Change::Uninstall { name } => ("uninstall", name),
+            Change::Enable { name } => ("enable", name),
+            Change::Disable { name } => ("disable", name),
+        };
+        let json = |text: &str| {
+            let document = Document::parse(text, format).ok()?;
+            document.get(entry).ok()?.map(|n| n.value.to_json())
+        };
+        let step = |s: &PathStep| match s {
+            PathStep::Key(key) => MemoStep::Key(key.clone()),
+            PathStep::Item { field, value } => MemoStep::Item { field: field.clone(), value: value.clone() },
+        };
+        Self {
+            verb: verb.to_owned(),
+            name: name.clone(),
+            format: format_word(format).to_owned(),
+            path: entry.0.iter().map(step).collect(),
+            before: before.and_then(json),
+            after: json(&planned.after),
+        }
+    }
+
+    /// The memo of a journalled edit, if it has one.
+    pub fn read(edit: &FileEdit) -> Option<Self> {
+        serde_json::from_value(edit.ops.clone()).ok()
+    }
+
+    /// For the journal.
+    pub fn to_value(&self) -> serde_json::Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
+    fn path(&self) -> Path {
+        let step = |s: &MemoStep| match s {
+            MemoStep::Key(key) => PathStep::Key(key.clone()),
+            MemoStep::Item { field, value } => PathStep::Item { field: field.clone(), value: value.clone() },
+        };
+        Path(self.path.iter().map(step).collect())
+    }
+
+    fn format(&self) -> Format {
+        match self.format.as_str() {
+            "toml" => Format::Toml,
+            "yaml" => Format::Yaml,
+            _ => Format::Json,
+        }
+    }
+}
+
+fn format_word(format: Format) -> &'static str {
+    match format {
+        Format::Json => "json",
+        Format::Toml => "toml",
+        Format::Yaml => "yaml",
+    }
+}
+
+/// The jobs that take a record back, last change first.
+pub fn jobs<'c>(clients: &'c Clients, record: &Record) -> Vec<Job<'c>> {
+    let job = |edit: &FileEdit| {
+        let client = clients.get(&edit.client);
+        let file = client.and_then(|c| c.files.iter().find(|f| f.scope.word() == edit.scope));
+        let edit = edit.clone();
+        Job {
+            client: edit.client.clone(),
+            scope: scope_of(&edit.scope),
+            path: edit.named.clone(),
+            lock: file.and_then(|f| f.lock.clone()),
+            planner: Box::new(move |text| take_back(&edit, text)),
+        }
+    };
+    record.edits_to_undo().map(job).collect()
+}
+
+fn scope_of(word: &str) -> crate::descriptor::Scope {
+    use crate::descriptor::Scope;
+    [Scope::Project, Scope::Local, Scope::System].into_iter().find(|s| s.word() == word).unwrap_or(Scope::User)
+}
+
+/// What a file should become so that `edit` is taken back.
+pub fn take_back(edit: &FileEdit, text: Option<&str>) -> Result<Step, JobError> {
+    let current = text.unwrap_or_default();
+    let memo = Memo::read(edit);
+    let parses = |text: &str| memo.as_ref().is_none_or(|m| Document::parse(text, m.format()).is_ok());
+    let after = match undo_text(edit, current) {
+        UndoOutcome::NotApplied => return Ok(Step::nothing(Outcome::Unchanged)),
+        UndoOutcome::Delete if text.is_none() => return Ok(Step::nothing(Outcome::Unchanged)),
+        UndoOutcome::Delete => None,
+        UndoOutcome::Restored { text, exact } if exact || parses(&text) => Some(text),
+        // Text alone does not do it: by meaning, if the entry is still what we made it.
+        outcome => match memo.as_ref().map_or(Ok(None), |memo| by_meaning(memo, current))? {
+            Some(text) => Some(text),
+            None => {
+                let (ours, before) = match outcome {
+                    UndoOutcome::Conflict { added, removed, .. } => (added, removed),
+                    _ => edit.splices.first().map(|s| (s.added.clone(), s.removed.clone())).unwrap_or_default(),
+                };
+                let now = memo.as_ref().and_then(|m| shown(m, current));
+                return Err(JobError::Conflict { path: edit.target.clone(), ours, now, before });
+            }
+        },
+    };
+    let mut step = Step::between(current, after, Outcome::Removed);
+    step.outcome = match memo.as_ref().map(|m| (m.before.is_some(), m.after.is_some())) {
+        Some((false, true)) => Outcome::Removed,
+        Some((true, false)) => Outcome::Added,
+        _ => Outcome::Updated,
+    };
+    if let Some(memo) = memo {
+        step.memo = Memo { verb: "undo".to_owned(), before: memo.after.clone(), after: memo.before.clone(), ..memo }.to_value();
+    }
+    Ok(step)
+}
+
+/// The text with the entry as it was, if the entry is still what we made it. `None` when somebody changed it.
+fn by_meaning(memo: &Memo, current: &str) -> Result<Option<String>, JobError> {
+    let document = Document::parse(current, memo.format()).map_err(PlanError::from)?;
+    let path = memo.path();
+    let now = document.get(&path).map_err(PlanError::from)?.map(|n| n.value);
+    let same = match (&now, memo.after.as_deref().and_then(from_json)) {
+        (None, None) => true,
+        (Some(now), Some(ours)) => now.same(&ours),
+        _ => false,
+    };
+    if !same {
+        return Ok(None);
+    }
+    let op = match memo.before.as_deref().and_then(from_json) {
+        Some(before) => Op::set(path, before),
+        None => Op::remove(path),
+    };
+    let edit = document.plan(&[op]).map_err(PlanError::from)?;
+    Ok(Some(edit.apply(current)))
+}
+
+/// The entry as it is now, for a person to compare.
+fn shown(memo: &Memo, current: &str) -> Option<String> {
+    let document = Document::parse(current, memo.format()).ok()?;
+    let node = document.get(&memo.path()).ok()??;
+    Some(current[node.span].to_owned())
+}
+
+fn from_json(text: &str) -> Option<Value> {
+    Document::parse(text, Format::Json).ok()?.get(&Path::default()).ok()?.map(|n| n.value)
+}
+
+/// The newest change of one server in one file that still stands, undoing left aside. `records` are newest first, as the
+/// journal lists them.
+pub fn last_for<'r>(records: &'r [Record], named: &std::path::Path, name: &str) -> Option<(&'r Record, &'r FileEdit, Memo)> {
+    records.iter().filter(|r| r.undone_by.is_none()).find_map(|record| {
+        record.edits_to_undo().filter(|e| e.named == named).find_map(|edit| {
+            let memo = Memo::read(edit).filter(|m| m.name == name && m.verb != "undo")?;
+            Some((record, edit, memo))
+        })
+    })
+}
+
+/// What a file should become so that the server goes, with the bytes from before its installation where the journal knows
+/// them and nobody touched the place since. `planned` is the plain removal.
+pub fn remove_exactly(records: &[Record], named: &std::path::Path, name: &str, text: &str, planned: &Planned) -> Option<Step> {
+    let (_, edit, memo) = last_for(records, named, name)?;
+    if memo.verb != "install" || memo.before.is_some() {
+        return None;
+    }
+    let after = match undo_text(edit, text) {
+        UndoOutcome::Delete => None,
+        UndoOutcome::Restored { text, .. } => Some(text),
+        UndoOutcome::NotApplied | UndoOutcome::Conflict { .. } => return None,
+    };
+    // The place may have come to mean more than it did: then the plain removal is the safe one.
+    let root = |text: &str| Some(Document::parse(text, memo.format()).ok()?.get(&Path::default()).ok()?.map_or(Value::Null, |n| n.value));
+    if let Some(after) = &after {
+        let (ours, plain) = (root(after)?, root(&planned.after)?);
+        if !ours.same(&plain) && !same_but_emptied(&ours, &plain) {
+            return None;
+        }
+    }
+    let mut step = Step::between(text, after, Outcome::Removed);
+    step.notes.clone_from(&planned.notes);
+    Some(step)
+}
+
+/// Whether both mean the same when empty containers do not count: those the installation made go with it.
+fn same_but_emptied(a: &Value, b: &Value) -> bool {
+    fn pruned(value: &Value) -> Option<Value> {
+        match value {
+            Value::Object(members) => {
+                let kept: Vec<_> = members.iter().filter_map(|(k, v)| Some((k.clone(), pruned(v)?))).collect();
+                (!kept.is_empty()).then_some(Value::Object(kept))
+            }
+            Value::Array(items) if items.is_empty() => None,
+            Value::Null => None,
+            other => Some(other.clone()),
+        }
+    }
+    match (pruned(a), pruned(b)) {
+        (None, None) => true,
+        (Some(a), Some(b)) => a.same(&b),
+        _ => false,
+    }
+}

@@ -1,0 +1,365 @@
+//! From jobs to files and a report: what `install`, `uninstall`, `enable`, `disable` and `undo` have in common.
+//!
+//! Every job is previewed, the differences are shown, the user is asked where that is called for, and what can be done is
+//! done; one file that cannot be changed never stops the others.
+
+use mcp_clients::descriptor::{Descriptor, Scope};
+use mcp_clients::engine::{self, Job, JobError, Preview};
+use mcp_clients::plan::Outcome;
+use mcp_clients::{plan, secret};
+use mcp_edit::{DiffLine, Document, Edit};
+use serde_json::{Value as Json, json};
+
+use crate::ctx::Ctx;
+use crate::exit::Exit;
+use crate::report::{Failure, advice, excerpt};
+use crate::ui::{self, BAD, FAINT, GOOD, PLACE, STRONG, WARN};
+
+/// How to go about it.
+#[derive(Clone, Debug)]
+pub(crate) struct Manner {
+    /// `install`, `undo`, …: the word in the JSON answer.
+    pub(crate) verb: &'static str,
+    /// What the journal calls it: the command line, without secrets.
+    pub(crate) command: String,
+    /// Show, do not do.
+    pub(crate) dry_run: bool,
+    /// Ask before doing, if someone is there.
+    pub(crate) ask: bool,
+    /// Answer in JSON.
+    pub(crate) json: bool,
+    /// Show secrets.
+    pub(crate) reveal: bool,
+}
+
+/// One place to change.
+pub(crate) struct Item<'c> {
+    /// The client.
+    pub(crate) client: Option<&'c Descriptor>,
+    /// Its id, or what the journal had.
+    pub(crate) id: String,
+    /// The scope.
+    pub(crate) scope: Scope,
+    /// The server.
+    pub(crate) server: String,
+    /// What to do, or why it cannot be done.
+    pub(crate) job: Result<Job<'c>, JobError>,
+    /// What a person can paste when we cannot write.
+    pub(crate) paste: Option<String>,
+}
+
+/// What became of an item.
+struct Row<'c> {
+    client: Option<&'c Descriptor>,
+    id: String,
+    scope: Scope,
+    server: String,
+    path: String,
+    paste: Option<String>,
+    diff: Vec<DiffLine>,
+    secrets: Vec<String>,
+    outcome: Result<(Outcome, Vec<String>, bool), Told>,
+}
+
+/// An error as told: message, causes, excerpt, advice.
+struct Told {
+    message: String,
+    causes: Vec<String>,
+    excerpt: Option<String>,
+    hint: Option<String>,
+    place: Option<mcp_edit::Place>,
+}
+
+/// What was done.
+pub(crate) struct Finished {
+    /// How the program ends.
+    pub(crate) exit: Exit,
+    /// The number of the change in the journal.
+    pub(crate) undo: Option<u64>,
+}
+
+/// Carries items out.
+pub(crate) fn run(ctx: &Ctx, manner: &Manner, items: Vec<Item<'_>>) -> Result<Finished, Failure> {
+    let mut rows: Vec<Row<'_>> = Vec::new();
+    let mut previews: Vec<(usize, Preview<'_>)> = Vec::new();
+    for item in items {
+        let Item { client, id, scope, server, job, paste } = item;
+        let mut row = Row {
+            client,
+            id,
+            scope,
+            server,
+            path: String::new(),
+            paste,
+            diff: Vec::new(),
+            secrets: Vec::new(),
+            outcome: Ok((Outcome::Unchanged, Vec::new(), false)),
+        };
+        match job.and_then(|job| {
+            row.path = ctx.show(&job.path);
+            engine::preview(job)
+        }) {
+            Ok(preview) => {
+                let before = preview.before.as_deref().unwrap_or_default();
+                row.secrets = secrets(&row, &preview);
+                if preview.is_change() {
+                    row.diff = diff(before, &preview);
+                }
+                row.outcome = Ok((preview.step.outcome, preview.step.notes.clone(), false));
+                previews.push((rows.len(), preview));
+            }
+            Err(error) => row.outcome = Err(tell(&row.path, &error)),
+        }
+        rows.push(row);
+    }
+    let changes = rows.iter().filter(|r| !r.diff.is_empty()).count();
+    if !manner.json {
+        rows.iter().for_each(|row| show_diff(ctx, manner, row));
+    }
+    if changes > 0 && !manner.dry_run && manner.ask && ctx.ui.can_ask && !confirmed(changes)? {
+        ctx.ui.note("Nothing was changed");
+        return Ok(Finished { exit: Exit::No, undo: None });
+    }
+    let mut undo = None;
+    if !manner.dry_run {
+        let (places, previews): (Vec<usize>, Vec<Preview<'_>>) = previews.into_iter().unzip();
+        let (results, id) = engine::commit(&ctx.dirs, &manner.command, &Json::Null, previews);
+        undo = id;
+        for (place, result) in places.into_iter().zip(results) {
+            let row = &mut rows[place];
+            row.outcome = match result {
+                Ok(done) => Ok((done.outcome, done.notes, done.written)),
+                Err(error) => Err(tell(&row.path, &error)),
+            };
+        }
+    }
+    let failed = rows.iter().any(|r| r.outcome.is_err());
+    let absent = !rows.is_empty() && rows.iter().all(|r| matches!(r.outcome, Ok((Outcome::NotThere, ..))));
+    let exit = match (failed, absent) {
+        (true, _) => Exit::File,
+        (false, true) => Exit::No,
+        (false, false) => Exit::Done,
+    };
+    if manner.json {
+        ctx.ui.out(as_json(manner, &rows, undo));
+    } else {
+        report(ctx, manner, &rows, undo);
+    }
+    Ok(Finished { exit, undo })
+}
+
+fn confirmed(changes: usize) -> Result<bool, Failure> {
+    let question = if changes == 1 { "Write this change?".to_owned() } else { format!("Write these {changes} changes?") };
+    dialoguer::Confirm::new().with_prompt(question).default(true).interact().map_err(crate::ui::asked)
+}
+
+/// The change as a diff: from the planner's own splices, or for a file that goes, all of it.
+fn diff(before: &str, preview: &Preview<'_>) -> Vec<DiffLine> {
+    if preview.step.edit.is_empty() && preview.step.after.is_none() {
+        return Edit::new(vec![mcp_edit::Splice { range: 0..before.len(), text: String::new() }]).diff(before);
+    }
+    preview.step.edit.diff(before)
+}
+
+/// The secrets of all servers in a file, before and after.
+fn secrets(row: &Row<'_>, preview: &Preview<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    let files = row.client.iter().flat_map(|c| &c.files).filter(|f| f.scope == row.scope);
+    for file in files {
+        for text in [preview.before.as_deref(), preview.step.after.as_deref()].into_iter().flatten() {
+            let Ok(document) = Document::parse(text, file.format.editor()) else { continue };
+            // Whichever project the file's servers are of, they are at hand under the job's own key only.
+            let project = mcp_clients::locate::Project::at(preview.target.named.parent().unwrap_or(&preview.target.named)).key();
+            for table in plan::tables(file, Some(&project)) {
+                let members = document.members(&table, file.named_by.as_deref()).ok().flatten().unwrap_or_default();
+                found.extend(members.iter().flat_map(|m| secret::secrets(&m.node.value)));
+            }
+        }
+    }
+    found.sort_by_key(|s| std::cmp::Reverse(s.len()));
+    found.dedup();
+    found
+}
+
+fn tell(path: &str, error: &JobError) -> Told {
+    let mut causes = Vec::new();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !error.to_string().ends_with(&text) {
+            causes.push(text);
+        }
+        source = cause.source();
+    }
+    let problem = match error {
+        JobError::Plan(plan::PlanError::Edit(problem)) | JobError::Decode { source: problem, .. } => Some(problem),
+        _ => None,
+    };
+    // The excerpt is of the file as it is now; a file that is no text has none.
+    let drawn = problem.and_then(|p| {
+        let text = std::fs::read_to_string(expand_home(path)).ok()?;
+        excerpt(path, &text, p)
+    });
+    if let JobError::Conflict { ours, now, before, .. } = error {
+        causes.push(format!("we had written:\n{}", indent(ours)));
+        causes.push(format!("there is now:\n{}", indent(now.as_deref().unwrap_or("(it cannot be found)"))));
+        causes.push(format!("it was before:\n{}", indent(if before.is_empty() { "(nothing)" } else { before })));
+    }
+    if let JobError::Plan(plan::PlanError::Exists { old, new, .. }) = error {
+        let masked = |v: &mcp_edit::Value| secret::mask(&v.to_json(), &secret::secrets(v));
+        causes.push(format!("there: {}", masked(old)));
+        causes.push(format!("new:   {}", masked(new)));
+    }
+    Told { message: error.to_string(), causes, excerpt: drawn, hint: advice(error), place: problem.and_then(|p| p.place) }
+}
+
+/// What `Ctx::show` shortened, as a path again: an excerpt is read for the error only.
+fn expand_home(path: &str) -> std::path::PathBuf {
+    match path.strip_prefix('~').and_then(|rest| Some((std::env::home_dir()?, rest))) {
+        Some((home, rest)) => home.join(rest.trim_start_matches(['/', '\\'])),
+        None => path.into(),
+    }
+}
+
+fn indent(text: &str) -> String {
+    text.trim_matches(['\n', '\r']).lines().map(|l| format!("    {}", ui::clean(l))).collect::<Vec<_>>().join("\n")
+}
+
+/// A line of a file with what is secret in it masked.
+fn masked_line(text: &str, secrets: &[String], reveal: bool) -> String {
+    let text = ui::clean(text);
+    if reveal { text } else { secret::mask_line(&secret::mask(&text, secrets)) }
+}
+
+fn show_diff(ctx: &Ctx, manner: &Manner, row: &Row<'_>) {
+    if row.diff.is_empty() {
+        return;
+    }
+    ctx.ui.out(format_args!("{STRONG}{}{STRONG:#} {FAINT}{}{FAINT:#}", row.path, title(row)));
+    for line in &row.diff {
+        let shown = |text: &str| masked_line(text, &row.secrets, manner.reveal);
+        match line {
+            DiffLine::Place { old, new } => {
+                ctx.ui.out(format_args!("{PLACE}@@ -{},{} +{},{} @@{PLACE:#}", old.0, old.1, new.0, new.1));
+            }
+            DiffLine::Same(text) => ctx.ui.out(format_args!(" {}", shown(text))),
+            DiffLine::Removed(text) => ctx.ui.out(format_args!("{BAD}-{}{BAD:#}", shown(text))),
+            DiffLine::Added(text) => ctx.ui.out(format_args!("{GOOD}+{}{GOOD:#}", shown(text))),
+            DiffLine::NoNewline => ctx.ui.out(format_args!("{FAINT}\\ no newline at the end{FAINT:#}")),
+        }
+    }
+    ctx.ui.out("");
+}
+
+fn title(row: &Row<'_>) -> String {
+    format!("{} ({})", row.client.map_or(row.id.as_str(), |c| &c.name), row.scope)
+}
+
+fn report(ctx: &Ctx, manner: &Manner, rows: &[Row<'_>], undo: Option<u64>) {
+    let would = if manner.dry_run { "would be " } else { "" };
+    for row in rows {
+        let name = ui::clean(&row.server);
+        match &row.outcome {
+            Ok((Outcome::Unchanged, ..)) => ctx.ui.out(format_args!("{FAINT}={FAINT:#} {}: `{name}` is as wanted already", title(row))),
+            Ok((Outcome::NotThere, ..)) => ctx.ui.out(format_args!("{FAINT}-{FAINT:#} {}: there is no `{name}`", title(row))),
+            Ok((outcome, ..)) => {
+                ctx.ui.out(format_args!("{GOOD}✓{GOOD:#} {}: `{name}` {would}{}  {FAINT}{}{FAINT:#}", title(row), outcome.word(), row.path));
+            }
+            Err(told) => {
+                ctx.ui.out(format_args!("{BAD}✗{BAD:#} {}: not changed  {FAINT}{}{FAINT:#}", title(row), row.path));
+                ctx.ui.err(format_args!("{BAD}error:{BAD:#} {}", told.message));
+                told.causes.iter().for_each(|c| ctx.ui.err(format_args!("  {c}")));
+                told.excerpt.iter().for_each(|e| ctx.ui.err(e));
+                told.hint.iter().for_each(|h| ctx.ui.hint(h));
+                if let Some(paste) = &row.paste {
+                    ctx.ui.err(format_args!("{FAINT}to paste by hand:{FAINT:#}\n{}", indent(paste)));
+                }
+            }
+        }
+        if let Ok((_, notes, _)) = &row.outcome {
+            notes.iter().for_each(|n| ctx.ui.err(format_args!("  {WARN}note:{WARN:#} {n}")));
+        }
+    }
+    let changed: Vec<&Row<'_>> = rows.iter().filter(|r| r.diff_counts()).collect();
+    if !changed.is_empty() && !manner.dry_run {
+        for row in &changed {
+            for step in next_steps(row) {
+                ctx.ui.note(format_args!("  {FAINT}{}:{FAINT:#} {step}", title(row)));
+            }
+        }
+    }
+    if let Some(id) = undo {
+        ctx.ui.note(format_args!("Take it back with `mcp undo {id}`"));
+    } else if manner.dry_run && !changed.is_empty() {
+        ctx.ui.note("Nothing was written: this was a dry run");
+    }
+}
+
+impl Row<'_> {
+    fn diff_counts(&self) -> bool {
+        self.outcome.is_ok() && !self.diff.is_empty()
+    }
+}
+
+/// What still has to happen before the change counts.
+fn next_steps(row: &Row<'_>) -> Vec<String> {
+    let Some(client) = row.client else { return Vec::new() };
+    let gate = client.files.iter().find(|f| f.scope == row.scope).and_then(|f| f.gate.clone());
+    let added = matches!(row.outcome, Ok((Outcome::Added | Outcome::Updated | Outcome::Enabled, ..)));
+    let reload = (!client.reload.is_empty()).then(|| client.reload.clone());
+    reload.into_iter().chain(gate.filter(|_| added)).collect()
+}
+
+fn as_json(manner: &Manner, rows: &[Row<'_>], undo: Option<u64>) -> String {
+    let changes: Vec<Json> = rows
+        .iter()
+        .map(|row| {
+            let (outcome, notes, written) = match &row.outcome {
+                Ok((outcome, notes, written)) => (outcome.word(), notes.clone(), *written),
+                Err(_) => ("failed", Vec::new(), false),
+            };
+            let error = row.outcome.as_ref().err().map(|told| {
+                json!({
+                    "message": told.message,
+                    "causes": told.causes,
+                    "hint": told.hint,
+                    "line": told.place.map(|p| p.line),
+                    "column": told.place.map(|p| p.column),
+                })
+            });
+            json!({
+                "client": row.id,
+                "scope": row.scope.word(),
+                "server": row.server,
+                "path": expand_home(&row.path),
+                "outcome": outcome,
+                "written": written,
+                "notes": notes,
+                "next": if row.diff_counts() { next_steps(row) } else { Vec::new() },
+                "diff": plain_diff(row, manner.reveal),
+                "error": error,
+                "paste": row.outcome.is_err().then(|| row.paste.clone()).flatten(),
+            })
+        })
+        .collect();
+    let answer = json!({
+        "schema": "mcp.changes/1",
+        "verb": manner.verb,
+        "dry_run": manner.dry_run,
+        "undo": undo,
+        "changes": changes,
+    });
+    serde_json::to_string_pretty(&answer).unwrap_or_default()
+}
+
+fn plain_diff(row: &Row<'_>, reveal: bool) -> Vec<String> {
+    let shown = |text: &str| masked_line(text, &row.secrets, reveal);
+    let line = |line: &DiffLine| match line {
+        DiffLine::Place { old, new } => format!("@@ -{},{} +{},{} @@", old.0, old.1, new.0, new.1),
+        DiffLine::Same(text) => format!(" {}", shown(text)),
+        DiffLine::Removed(text) => format!("-{}", shown(text)),
+        DiffLine::Added(text) => format!("+{}", shown(text)),
+        DiffLine::NoNewline => "\\ no newline at the end".to_owned(),
+    };
+    row.diff.iter().map(line).collect()
+}

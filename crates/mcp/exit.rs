@@ -1,0 +1,27 @@
+//! Exit codes. Documented in `docs/exit-codes.md`; the command tests assert them.
+
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done, also when the reader of our pipe left.
+    Done = 0,
+    /// It worked, and the answer is no.
+    No = 1,
+    /// The command line is wrong or says too little.
+    Usage = 2,
+    /// A file could not be read or changed safely.
+    File = 3,
+    /// Something we need did not answer.
+    NoAnswer = 4,
+    /// A bug in this program.
+    Bug = 70,
+    /// Interrupted.
+    Interrupted = 130,
+}
+
+/// The code for the operating system.
+pub(crate) fn to_code(exit: Exit) -> ExitCode {
+    ExitCode::from(exit as u8)
+}

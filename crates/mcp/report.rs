@@ -1,0 +1,126 @@
+//! Failures as their reader sees them: what, why, where, and what to do next.
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use mcp_clients::engine::JobError;
+use mcp_clients::plan::PlanError;
+use mcp_edit::Problem;
+use mcp_os::write::WriteError;
+
+use crate::exit::Exit;
+use crate::ui::{BAD, Ui};
+
+/// A command that failed: its class, the chain of reasons, an excerpt of the file in question, and advice.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// How the program ends.
+    pub(crate) exit: Exit,
+    /// The reasons, outermost first.
+    pub(crate) error: anyhow::Error,
+    /// The place in a file, drawn.
+    pub(crate) excerpt: Option<String>,
+    /// What to do next.
+    pub(crate) hints: Vec<String>,
+}
+
+impl Failure {
+    fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
+        Self { exit, error: error.into(), excerpt: None, hints: Vec::new() }
+    }
+
+    /// The command line is wrong or says too little.
+    pub(crate) fn usage(error: impl Into<anyhow::Error>) -> Self {
+        Self::new(Exit::Usage, error)
+    }
+
+    /// The command line lacks something.
+    pub(crate) fn missing(message: impl std::fmt::Display) -> Self {
+        Self::usage(anyhow::anyhow!("{message}"))
+    }
+
+    /// A file could not be read or changed.
+    pub(crate) fn file(error: impl Into<anyhow::Error>) -> Self {
+        Self::new(Exit::File, error)
+    }
+
+    /// Something did not answer.
+    pub(crate) fn no_answer(error: impl Into<anyhow::Error>) -> Self {
+        Self::new(Exit::NoAnswer, error)
+    }
+
+    /// With advice.
+    pub(crate) fn hint(mut self, text: impl Into<String>) -> Self {
+        self.hints.push(text.into());
+        self
+    }
+
+    /// With the place in a file.
+    pub(crate) fn at(mut self, path: &str, text: &str, problem: &Problem) -> Self {
+        self.excerpt = excerpt(path, text, problem);
+        self
+    }
+
+    /// Prints it to stderr and gives the code to end with.
+    pub(crate) fn print(&self, ui: &Ui) -> Exit {
+        ui.err(format_args!("{BAD}error:{BAD:#} {}", self.error));
+        for cause in self.error.chain().skip(1) {
+            ui.err(format_args!("  {cause}"));
+        }
+        if let Some(excerpt) = &self.excerpt {
+            ui.err(excerpt);
+        }
+        for hint in &self.hints {
+            ui.hint(hint);
+        }
+        self.exit
+    }
+}
+
+/// The line of a file a problem is in, drawn with a mark below it. Long lines are cut around the place.
+pub(crate) fn excerpt(path: &str, text: &str, problem: &Problem) -> Option<String> {
+    const WIDEST: usize = 160;
+    let place = problem.place?;
+    let offset = place.offset.min(text.len());
+    let start = text[..offset].rfind('\n').map_or(0, |i| i + 1);
+    let end = text[offset..].find('\n').map_or(text.len(), |i| offset + i);
+    let from = text.floor_char_boundary(start.max(offset.saturating_sub(WIDEST / 2)));
+    let to = text.ceil_char_boundary(end.min(offset + WIDEST / 2));
+    let line = crate::ui::clean(text[from..to].trim_end_matches('\r'));
+    // Cleaning may have made the text before the place longer.
+    let mark = crate::ui::clean(&text[from..offset.clamp(from, to)]).len().min(line.len());
+    let stop = line[mark..].chars().next().map_or(mark, |c| mark + c.len_utf8());
+    let kind = problem.kind.to_string();
+    let path = format!("{path}:{}:{}", place.line, place.column);
+    let snippet = Snippet::source(line.as_str())
+        .line_start(place.line)
+        .annotation(AnnotationKind::Primary.span(mark..stop).label(kind.as_str()));
+    let group = Group::with_level(Level::ERROR).element(snippet);
+    let drawn = Renderer::plain().render(&[group]);
+    Some(format!("  --> {path}\n{drawn}"))
+}
+
+/// What to do about a file that was not changed.
+pub(crate) fn advice(error: &JobError) -> Option<String> {
+    use mcp_edit::ProblemKind as Kind;
+    let problem = match error {
+        JobError::Plan(PlanError::Edit(problem)) | JobError::Decode { source: problem, .. } => Some(problem),
+        _ => None,
+    };
+    let text = match (problem.map(|p| &p.kind), error) {
+        (Some(Kind::ConflictMarkers), _) => "settle the merge conflict in the file, then run this again",
+        (Some(Kind::Utf16), _) => "save the file as UTF-8, then run this again",
+        (Some(Kind::DuplicateKey(_)), _) => "keep one of the two, then run this again",
+        (Some(Kind::Alias(_)), _) => "write the aliased part out, or paste the lines below where they should go",
+        (Some(Kind::Mismatch(_)), _) => "please report this file: it is a bug in `mcp`",
+        (Some(_), _) => "mend the file, or paste the lines below where they should go",
+        (None, JobError::Plan(PlanError::Exists { .. })) => "`--force` replaces it, `--name` gives the new one another name",
+        (None, JobError::Plan(PlanError::Name { .. })) => "`--name` gives it another name",
+        (None, JobError::Lock(_)) => "close the program that holds the lock, or try again in a moment",
+        (None, JobError::Busy { .. }) => "close the client, then run this again",
+        (None, JobError::Write(WriteError::Beside { source, .. })) if source.kind() == std::io::ErrorKind::StorageFull => {
+            "make room on the disk, then run this again"
+        }
+        (None, JobError::ReadOnly { .. }) => "someone else manages this file (a package manager, an administrator): change it there",
+        _ => return None,
+    };
+    Some(text.to_owned())
+}

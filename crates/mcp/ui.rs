@@ -1,0 +1,113 @@
+//! Everything that reaches the terminal goes through here: the answer to stdout, all else to stderr.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal as _, Write as _};
+
+use anstyle::{AnsiColor, Style};
+
+/// Bold.
+pub(crate) const STRONG: Style = Style::new().bold();
+/// Unimportant.
+pub(crate) const FAINT: Style = Style::new().dimmed();
+/// Good news, and added lines.
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
+/// Bad news, and removed lines.
+pub(crate) const BAD: Style = AnsiColor::Red.on_default();
+/// Something to know.
+pub(crate) const WARN: Style = AnsiColor::Yellow.on_default();
+/// A place.
+pub(crate) const PLACE: Style = AnsiColor::Cyan.on_default();
+
+/// The terminal as a command sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ui {
+    /// Only errors and the answer.
+    pub(crate) quiet: bool,
+    /// Someone is there to answer questions: both ends are a terminal.
+    pub(crate) can_ask: bool,
+}
+
+impl Ui {
+    /// A terminal as found.
+    pub(crate) fn new(quiet: bool) -> Self {
+        Self { quiet, can_ask: io::stdin().is_terminal() && io::stderr().is_terminal() }
+    }
+
+    /// A line of the answer. When the reader is gone the program ends: it has what it wanted.
+    pub(crate) fn out(&self, text: impl Display) {
+        let mut stdout = anstream::stdout().lock();
+        if let Err(error) = writeln!(stdout, "{text}") {
+            leave(&error);
+        }
+    }
+
+    /// A line beside the answer.
+    pub(crate) fn note(&self, text: impl Display) {
+        if !self.quiet {
+            self.err(text);
+        }
+    }
+
+    /// A line about something that may not be as wanted.
+    pub(crate) fn warn(&self, text: impl Display) {
+        self.err(format_args!("{WARN}warning:{WARN:#} {text}"));
+    }
+
+    /// What to do next.
+    pub(crate) fn hint(&self, text: impl Display) {
+        self.note(format_args!("{PLACE}hint:{PLACE:#} {text}"));
+    }
+
+    /// A line on stderr, in any case.
+    pub(crate) fn err(&self, text: impl Display) {
+        // Nobody can be told when stderr is closed.
+        let _ = writeln!(anstream::stderr().lock(), "{text}");
+    }
+}
+
+/// Ends the program after stdout failed: quietly when the reader left, else with the reason.
+#[expect(clippy::exit, reason = "nothing is left to do when the answer cannot be given")]
+fn leave(error: &io::Error) -> ! {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        std::process::exit(0);
+    }
+    let _ = writeln!(io::stderr(), "error: write the answer to stdout\n  {error}");
+    std::process::exit(3);
+}
+
+/// Rows as aligned columns, two spaces apart, without trailing blanks. Widths are counted in characters.
+pub(crate) fn table(rows: &[Vec<String>]) -> Vec<String> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |c: usize| rows.iter().filter_map(|r| r.get(c)).map(|t| t.chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let mut text = String::new();
+        for (c, cell) in row.iter().enumerate() {
+            text.push_str(cell);
+            if c + 1 < row.len() {
+                text.extend(std::iter::repeat_n(' ', widths[c] - cell.chars().count() + 2));
+            }
+        }
+        text.trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
+}
+
+/// `1 server`, `2 servers`.
+pub(crate) fn count(n: usize, one: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
+}
+
+/// Characters that could take over a terminal, made visible. What comes from a file or a stranger passes here.
+pub(crate) fn clean(text: &str) -> String {
+    let shown = |c: char| c == '\t' || !(c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'));
+    if text.chars().all(shown) { text.to_owned() } else { text.chars().map(|c| if shown(c) { c.to_string() } else { c.escape_unicode().to_string() }).collect() }
+}
+
+/// A question that could not be asked or was broken off.
+pub(crate) fn asked(error: dialoguer::Error) -> crate::report::Failure {
+    let dialoguer::Error::IO(error) = error;
+    let mut failure = crate::report::Failure::usage(anyhow::Error::new(error).context("ask a question on the terminal"));
+    failure.exit = crate::exit::Exit::Interrupted;
+    failure
+}
