@@ -27,6 +27,8 @@ impl RealClient for ClaudeCode {
     fn variables(&self, model: &str) -> Vec<(&'static str, String)> {
         vec![
             ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1".into()),
+            // An `add` gives up after twenty seconds of a locked file, which a busy machine can take.
+            ("CLAUDE_CODE_CONFIG_LOCK_WAIT_MS", "60000".into()),
             // Otherwise tools of servers are held back and the first request does not offer them.
             ("ENABLE_TOOL_SEARCH", "false".into()),
             ("ANTHROPIC_BASE_URL", model.into()),
