@@ -84,28 +84,37 @@ pub(crate) fn run() -> Exit {
 }
 
 fn dispatch(ui: Ui, command: Command) -> Result<Exit, Failure> {
-    // These need no home directory.
-    match &command {
-        Command::Serve(args) => return cmd::serve::run(ui, args),
-        Command::Completions(args) => return cmd::completions::run(ui, args),
-        Command::Man(args) => return cmd::man::run(ui, args),
-        Command::Version(args) => return Ok(cmd::version::run(ui, args)),
-        Command::Util(args) => return cmd::util::run(ui, args),
-        _ => {}
-    }
-    let ctx = Ctx::new(ui)?;
     match command {
-        Command::Clients(args) => Ok(cmd::clients::run(&ctx, &args)),
-        Command::List(args) => cmd::list::run(&ctx, &args),
-        Command::Install(args) => cmd::install::run(&ctx, &args),
-        Command::Uninstall(args) => cmd::uninstall::run(&ctx, &args),
-        Command::Disable(args) => cmd::switch::disable(&ctx, &args),
-        Command::Enable(args) => cmd::switch::enable(&ctx, &args),
-        Command::Undo(args) => cmd::undo::run(&ctx, &args),
-        Command::Demo(args) => cmd::demo::run(&ctx, &args),
-        Command::Config(args) => cmd::config::run(&ctx, &args),
-        Command::Serve(_) | Command::Completions(_) | Command::Man(_) | Command::Version(_) | Command::Util(_) => Ok(Exit::Bug),
+        // These need no home directory.
+        Command::Serve(args) => cmd::serve::run(ui, &args),
+        Command::Completions(args) => cmd::completions::run(ui, &args),
+        Command::Man(args) => cmd::man::run(ui, &args),
+        Command::Version(args) => Ok(cmd::version::run(ui, &args)),
+        Command::Util(args) => cmd::util::run(ui, &args),
+        other => at_home(&Ctx::new(ui)?, other),
     }
+}
+
+/// The commands that look at clients' files.
+fn at_home(ctx: &Ctx, command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Clients(args) => cmd::clients::run(ctx, &args),
+        Command::List(args) => cmd::list::run(ctx, &args),
+        Command::Install(args) => cmd::install::run(ctx, &args),
+        Command::Uninstall(args) => cmd::uninstall::run(ctx, &args),
+        Command::Disable(args) => cmd::switch::disable(ctx, &args),
+        Command::Enable(args) => cmd::switch::enable(ctx, &args),
+        Command::Undo(args) => cmd::undo::run(ctx, &args),
+        Command::Demo(args) => cmd::demo::run(ctx, &args),
+        Command::Config(args) => cmd::config::run(ctx, &args),
+        other => dispatch(ctx.ui, other),
+    }
+}
+
+/// Runs a command line in surroundings of the caller's choice.
+pub(crate) fn run_in(ctx: &Ctx, words: &[&str]) -> Result<Exit, Failure> {
+    let cli = Cli::try_parse_from(std::iter::once("mcp").chain(words.iter().copied())).map_err(Failure::usage)?;
+    at_home(ctx, cli.command)
 }
 
 /// Which clients a command is about.

@@ -51,7 +51,12 @@ pub(crate) fn servers(current: &OsStr) -> Vec<CompletionCandidate> {
 pub(crate) fn sources(current: &OsStr) -> Vec<CompletionCandidate> {
     let bundled = mcp_servers::bundled().iter().map(|b| (b.name.to_owned(), format!("{} (bundled)", b.summary)));
     let catalog = mcp_clients::catalog::Catalog::embedded().all().iter().map(|s| (s.id.clone(), s.description.clone()));
-    let kinds = [("npm:", "a package of npm"), ("pypi:", "a package of PyPI"), ("docker:", "a container image"), ("https://", "a remote server")];
+    let kinds = [
+        ("npm:", "a package of npm"),
+        ("pypi:", "a package of PyPI"),
+        ("docker:", "a container image"),
+        ("https://", "a remote server"),
+    ];
     starting(bundled.chain(catalog).chain(kinds.map(|(k, h)| (k.to_owned(), h.to_owned()))), current)
 }
 

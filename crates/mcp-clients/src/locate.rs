@@ -129,6 +129,10 @@ pub fn sites<'c>(client: &'c Descriptor, platform: &Platform, project: &Project)
             }
         }
         for mut site in found {
+            // In the home directory a project file can be the user's own: it is that once.
+            if sites.iter().any(|s| s.path == site.path && s.file.servers == site.file.servers) {
+                continue;
+            }
             site.is_target &= site.file.scope != Scope::System;
             site.is_target &= !sites.iter().any(|s| s.is_target && s.file.scope == site.file.scope);
             sites.push(site);

@@ -57,6 +57,9 @@ struct Status {
     /// The record that undid this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     undone_by: Option<u64>,
+    /// The undoing was itself undone: the record stands again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    stands_again: bool,
     /// Edits (by position) that were noted and then not made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     abandoned: Vec<usize>,
@@ -195,6 +198,15 @@ impl Journal {
 
     /// Notes that record `id` was undone by record `by`.
     pub fn mark_undone(&self, id: u64, by: u64) -> Result<(), JournalError> {
+        self.add_status(id, Status { undone_by: Some(by), ..Status::default() })
+    }
+
+    /// Notes that the undoing of record `id` was itself undone.
+    pub fn mark_standing(&self, id: u64) -> Result<(), JournalError> {
+        self.add_status(id, Status { stands_again: true, ..Status::default() })
+    }
+
+    fn add_status(&self, id: u64, status: Status) -> Result<(), JournalError> {
         let path = self.path(id);
         let file = match OpenOptions::new().read(true).append(true).open(&path) {
             Ok(file) => file,
@@ -202,7 +214,7 @@ impl Journal {
             Err(source) => return Err(JournalError::Io { action: "write", path, source }),
         };
         let mut writer = RecordWriter { id, path, file, edits: 0 };
-        writer.write(&[Line::Status(Status { undone_by: Some(by), ..Status::default() })], true)
+        writer.write(&[Line::Status(status)], true)
     }
 
     /// Deletes records beyond the newest `keep` and those older than `max_age`. The newest always stays, since numbers
@@ -327,7 +339,7 @@ fn parse(bytes: &[u8], path: &Path) -> Result<Record, JournalError> {
         match serde_json::from_slice(line) {
             Ok(Line::Edit(edit)) => record.edits.push(*edit),
             Ok(Line::Status(status)) => {
-                record.undone_by = status.undone_by.or(record.undone_by);
+                record.undone_by = status.undone_by.or(record.undone_by).filter(|_| !status.stands_again);
                 record.abandoned.extend(status.abandoned);
             }
             // Legal JSON of an unknown kind comes from a newer version.

@@ -14,7 +14,9 @@ use crate::ui::{BAD, FAINT, GOOD, STRONG, WARN, count};
 /// A client counts as installed when its program is on PATH or its files are there. For each file: its scope, its state
 /// (ok, absent, read-only, unreadable, unparsable, managed), its format and how many servers it holds.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  mcp clients\n  mcp clients --all\n  mcp clients --client codex,zed\n  mcp clients --json | jq -r '.clients[].id'")]
+#[command(
+    after_help = "Examples:\n  mcp clients\n  mcp clients --all\n  mcp clients --client codex,zed\n  mcp clients --json | jq -r '.clients[].id'"
+)]
 pub(crate) struct Args {
     /// Also those that are not installed
     #[arg(long, short)]
@@ -46,15 +48,27 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, crate::report::Failure
     }
     let installed = reports.iter().filter(|r| r.is_installed()).count();
     match (installed, args.all) {
-        (0, false) => ctx.ui.note(format_args!("None of the {known} known clients is installed here. `mcp clients --all` lists them")),
-        (_, false) => ctx.ui.note(format_args!("{} installed; {} more are known: `mcp clients --all`", count(installed, "client"), known - installed)),
+        (0, false) => {
+            ctx.ui.note(format_args!("None of the {known} known clients is installed here. `mcp clients --all` lists them"))
+        }
+        (_, false) => ctx.ui.note(format_args!(
+            "{} installed; {} more are known: `mcp clients --all`",
+            count(installed, "client"),
+            known - installed
+        )),
         (_, true) => {}
     }
     Ok(Exit::Done)
 }
 
+/// A file that is not there and that we would not make is of no interest.
+fn matters(file: &FileReport<'_>) -> bool {
+    file.site.is_target || !matches!(file.state, FileState::Absent)
+}
+
 fn show(ctx: &Ctx, report: &ClientReport<'_>) {
     let client = report.client;
+    let files: Vec<&FileReport<'_>> = report.files.iter().filter(|f| matters(f)).collect();
     let sign = match report.signs.first() {
         Some(Sign::Binary(path)) => format!("found {}", ctx.show(path)),
         Some(Sign::Path(path)) => format!("found {} (no program on PATH)", ctx.show(path)),
@@ -64,18 +78,23 @@ fn show(ctx: &Ctx, report: &ClientReport<'_>) {
     if let Some((path, effect)) = &report.managed {
         ctx.ui.out(format_args!("  {WARN}managed{WARN:#}  {} {effect}", ctx.show(path)));
     }
-    let rows: Vec<Vec<String>> = report
-        .files
+    let rows: Vec<Vec<String>> = files
         .iter()
         .map(|f| {
             let servers = match f.state {
                 FileState::Ok | FileState::ReadOnly => count(f.servers.len(), "server"),
                 _ => "-".to_owned(),
             };
-            vec![format!("  {}", f.site.file.scope), state_word(report, f), servers, f.site.file.format.word().to_owned(), ctx.show(&f.site.path)]
+            vec![
+                format!("  {}", f.site.file.scope),
+                state_word(report, f),
+                servers,
+                f.site.file.format.word().to_owned(),
+                ctx.show(&f.site.path),
+            ]
         })
         .collect();
-    for (line, file) in crate::ui::table(&rows).into_iter().zip(&report.files) {
+    for (line, file) in crate::ui::table(&rows).into_iter().zip(files) {
         let style = match file.state {
             FileState::Ok => GOOD,
             FileState::Absent => FAINT,
@@ -121,7 +140,9 @@ fn state_word(report: &ClientReport<'_>, file: &FileReport<'_>) -> String {
 
 fn reason(state: &FileState) -> Option<String> {
     match state {
-        FileState::Unreadable(error) => Some(std::error::Error::source(error).map_or(error.to_string(), |s| format!("{error}: {s}"))),
+        FileState::Unreadable(error) => {
+            Some(std::error::Error::source(error).map_or(error.to_string(), |s| format!("{error}: {s}")))
+        }
         FileState::Unparsable(problem) => Some(problem.kind.to_string()),
         _ => None,
     }
@@ -140,6 +161,7 @@ fn as_json(report: &ClientReport<'_>) -> Json {
     let files: Vec<Json> = report
         .files
         .iter()
+        .filter(|f| matters(f))
         .map(|f| {
             let place = match &f.state {
                 FileState::Unparsable(problem) => problem.place,

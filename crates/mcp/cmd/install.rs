@@ -6,8 +6,8 @@ use mcp_clients::engine::{Job, JobError, Step};
 use mcp_clients::entry::{Entry, Launch};
 use mcp_clients::locate;
 use mcp_clients::plan::{self, Change};
-use mcp_clients::undo::Memo;
 use mcp_clients::secret;
+use mcp_clients::undo::Memo;
 
 use crate::args::{Doing, ScopeArg, Which};
 use crate::changes::{self, Item, Manner};
@@ -119,7 +119,9 @@ fn item<'c>(ctx: &Ctx, client: &'c Descriptor, scope: Scope, server: &Wanted, fo
     let (mut job, mut paste) = (Err(nowhere(client, scope)), None);
     if let Some((path, effect)) = locate::managed(client, &ctx.platform) {
         job = Err(JobError::Managed { path, effect: effect.to_owned() });
-    } else if let Some(site) = locate::sites(client, &ctx.platform, &ctx.project).into_iter().find(|s| s.is_target && s.file.scope == scope) {
+    } else if let Some(site) =
+        locate::sites(client, &ctx.platform, &ctx.project).into_iter().find(|s| s.is_target && s.file.scope == scope)
+    {
         let (file, project) = (site.file, site.project.clone());
         paste = plan::snippet(client, file, project.as_deref(), &server.name, &server.entry, os).ok();
         let change = Change::Install { name: server.name.clone(), entry: server.entry.clone(), force };
@@ -143,7 +145,11 @@ fn item<'c>(ctx: &Ctx, client: &'c Descriptor, scope: Scope, server: &Wanted, fo
 /// Why a client has no file for a scope, and what there is instead.
 fn nowhere(client: &Descriptor, scope: Scope) -> JobError {
     if !client.manual.is_empty() {
-        return JobError::NoFile(format!("{} keeps its servers where no other program can write them. By hand:\n  {}", client.name, client.manual.join("\n  ")));
+        return JobError::NoFile(format!(
+            "{} keeps its servers where no other program can write them. By hand:\n  {}",
+            client.name,
+            client.manual.join("\n  ")
+        ));
     }
     if let Some(file) = client.files.iter().find(|f| f.scope == scope && f.only_existing) {
         let _ = file;

@@ -65,8 +65,12 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
     let parked = parked(ctx, &reports, args);
     if args.json {
         let servers: Vec<Json> = rows.iter().map(|r| as_json(r, args.reveal)).collect();
-        let parked: Vec<Json> = parked.iter().map(|(client, scope, name, id)| json!({ "client": client, "scope": scope, "name": name, "change": id })).collect();
-        let problems: Vec<Json> = broken(&reports).map(|(r, f, why)| json!({ "client": r.client.id, "path": f.site.path, "reason": why })).collect();
+        let parked: Vec<Json> = parked
+            .iter()
+            .map(|(client, scope, name, id)| json!({ "client": client, "scope": scope, "name": name, "change": id }))
+            .collect();
+        let problems: Vec<Json> =
+            broken(&reports).map(|(r, f, why)| json!({ "client": r.client.id, "path": f.site.path, "reason": why })).collect();
         let answer = json!({ "schema": "mcp.list/1", "servers": servers, "kept_off": parked, "unread": problems });
         ctx.ui.out(serde_json::to_string_pretty(&answer).unwrap_or_default());
     } else {
@@ -85,7 +89,8 @@ fn rows<'r>(reports: &'r [ClientReport<'r>]) -> Vec<Row<'r>> {
     for report in reports {
         for (i, file) in report.files.iter().enumerate() {
             for server in &file.servers {
-                let effective = survey::effective(report.client, &report.files, &server.name) == Some(i) && report.managed.is_none();
+                let effective =
+                    survey::effective(report.client, &report.files, &server.name) == Some(i) && report.managed.is_none();
                 rows.push(Row { report, file, server, effective, differs: false });
             }
         }
@@ -117,8 +122,10 @@ fn parked(ctx: &Ctx, reports: &[ClientReport<'_>], args: &Args) -> Vec<(String, 
             names.dedup();
             for name in names {
                 let there = file.servers.iter().any(|s| s.name == name);
-                let asked = args.name.as_ref().is_none_or(|n| *n == name) && args.scope.is_none_or(|s| Scope::from(s) == file.site.file.scope);
-                let last = undo::last_for(&records, &file.site.path, &name).filter(|(_, edit, _)| edit.scope == file.site.file.scope.word());
+                let asked = args.name.as_ref().is_none_or(|n| *n == name)
+                    && args.scope.is_none_or(|s| Scope::from(s) == file.site.file.scope);
+                let last = undo::last_for(&records, &file.site.path, &name)
+                    .filter(|(_, edit, _)| edit.scope == file.site.file.scope.word());
                 if let (false, true, Some((record, _, memo))) = (there, asked, last)
                     && memo.verb == "disable"
                 {
@@ -154,7 +161,13 @@ fn show(ctx: &Ctx, args: &Args, rows: &[Row<'_>], parked: &[(String, &'static st
         ]);
     }
     for (client, scope, name, _) in parked {
-        cells.push(vec![clean(name), client.clone(), (*scope).to_owned(), "off (kept)".to_owned(), format!("`mcp enable {}` puts it back", clean(name))]);
+        cells.push(vec![
+            clean(name),
+            client.clone(),
+            (*scope).to_owned(),
+            "off (kept)".to_owned(),
+            format!("`mcp enable {}` puts it back", clean(name)),
+        ]);
     }
     for (i, line) in table(&cells).iter().enumerate() {
         if i == 0 { ctx.ui.out(format_args!("{FAINT}{line}{FAINT:#}")) } else { ctx.ui.out(line) }
@@ -219,7 +232,12 @@ fn details(ctx: &Ctx, row: &Row<'_>, reveal: bool) {
     let secrets = if reveal { Vec::new() } else { secret::secrets(&row.server.value) };
     let place = format!("{}:{}", ctx.show(&row.file.site.path), row.server.place);
     ctx.ui.out("");
-    ctx.ui.out(format_args!("{STRONG}{}{STRONG:#} in {} ({})  {FAINT}{place}{FAINT:#}", clean(&row.server.name), row.report.client.name, row.file.site.file.scope));
+    ctx.ui.out(format_args!(
+        "{STRONG}{}{STRONG:#} in {} ({})  {FAINT}{place}{FAINT:#}",
+        clean(&row.server.name),
+        row.report.client.name,
+        row.file.site.file.scope
+    ));
     match &row.server.entry {
         Err(error) => ctx.ui.out(format_args!("  {WARN}{error}{WARN:#}")),
         Ok(_) => {

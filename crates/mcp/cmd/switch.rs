@@ -67,7 +67,10 @@ pub(crate) fn disable(ctx: &Ctx, args: &DisableArgs) -> Result<Exit, Failure> {
             };
             if parked && planned.outcome == Outcome::Removed {
                 planned.outcome = Outcome::Disabled;
-                planned.notes.push(format!("{} has no switch for one server: the entry was taken out and is kept for `mcp enable {name}`", client.name));
+                planned.notes.push(format!(
+                    "{} has no switch for one server: the entry was taken out and is kept for `mcp enable {name}`",
+                    client.name
+                ));
             }
             let memo = Memo::of(&change, file.format.editor(), &entry, text, &planned).to_value();
             Ok(Step { after: Some(planned.after), edit: planned.edit, outcome: planned.outcome, notes: planned.notes, memo })
@@ -100,7 +103,14 @@ pub(crate) fn enable(ctx: &Ctx, args: &EnableArgs) -> Result<Exit, Failure> {
                     planner: planner(&site, name.clone(), Arc::clone(&records), ctx.platform.os),
                 }),
             };
-            items.push(Item { client: Some(client), id: client.id.clone(), scope: site.file.scope, server: name.clone(), job, paste: None });
+            items.push(Item {
+                client: Some(client),
+                id: client.id.clone(),
+                scope: site.file.scope,
+                server: name.clone(),
+                job,
+                paste: None,
+            });
         }
     }
     finish(ctx, "enable", name, *doing, which.clients.is_empty(), items, &[])
@@ -118,7 +128,12 @@ fn kept<'r>(site: &Site<'_>, name: &str, records: &'r [Record]) -> Option<&'r mc
     (memo.verb == "disable" && edit.scope == site.file.scope.word()).then_some(edit)
 }
 
-fn planner<'c>(site: &Site<'c>, name: String, records: Arc<Vec<Record>>, os: mcp_clients::platform::Os) -> mcp_clients::engine::Planner<'c> {
+fn planner<'c>(
+    site: &Site<'c>,
+    name: String,
+    records: Arc<Vec<Record>>,
+    os: mcp_clients::platform::Os,
+) -> mcp_clients::engine::Planner<'c> {
     let site = site.clone();
     Box::new(move |text| {
         let (client, file, project) = (site.client, site.file, site.project.as_deref());
@@ -134,7 +149,13 @@ fn planner<'c>(site: &Site<'c>, name: String, records: Arc<Vec<Record>>, os: mcp
             (Some(step), _) => step,
             (None, Some(planned)) => {
                 let memo = Memo::of(&change, file.format.editor(), &entry, text, &planned).to_value();
-                return Ok(Step { after: Some(planned.after), edit: planned.edit, outcome: planned.outcome, notes: planned.notes, memo });
+                return Ok(Step {
+                    after: Some(planned.after),
+                    edit: planned.edit,
+                    outcome: planned.outcome,
+                    notes: planned.notes,
+                    memo,
+                });
             }
             (None, None) => return Ok(Step::nothing(Outcome::Unchanged)),
         };

@@ -76,7 +76,7 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
         journal.mark_undone(id, by).map_err(Failure::file)?;
         // Taking an undo back makes the first change stand again.
         if let Some(first) = record.header.command.strip_prefix("mcp undo ").and_then(|n| n.parse().ok()) {
-            journal.mark_undone(first, 0).map_err(Failure::file)?;
+            journal.mark_standing(first).map_err(Failure::file)?;
         }
     }
     Ok(finished.exit)

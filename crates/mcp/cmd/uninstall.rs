@@ -50,10 +50,14 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
             let planned = plan::plan(client, file, project.as_deref(), text, &change, os)?;
             let table = &plan::tables(file, project.as_deref())[0];
             let memo = Memo::of(&change, file.format.editor(), &plan::entry_path(table, file, &name), text, &planned).to_value();
-            let exact = text.filter(|_| planned.outcome == Outcome::Removed).and_then(|t| undo::remove_exactly(&records, &path, &name, t, &planned));
+            let exact = text
+                .filter(|_| planned.outcome == Outcome::Removed)
+                .and_then(|t| undo::remove_exactly(&records, &path, &name, t, &planned));
             Ok(match exact {
                 Some(step) => Step { memo, ..step },
-                None => Step { after: Some(planned.after), edit: planned.edit, outcome: planned.outcome, notes: planned.notes, memo },
+                None => {
+                    Step { after: Some(planned.after), edit: planned.edit, outcome: planned.outcome, notes: planned.notes, memo }
+                }
             })
         })
     })?;
@@ -136,7 +140,10 @@ pub(crate) fn items_with<'c>(
             if !has && !(blocked && !which.clients.is_empty()) {
                 continue;
             }
-            let managed = report.managed.as_ref().map(|(path, effect)| JobError::Managed { path: path.clone(), effect: (*effect).to_owned() });
+            let managed = report
+                .managed
+                .as_ref()
+                .map(|(path, effect)| JobError::Managed { path: path.clone(), effect: (*effect).to_owned() });
             let job = managed.map_or_else(
                 || {
                     Ok(Job {
@@ -149,7 +156,14 @@ pub(crate) fn items_with<'c>(
                 },
                 Err,
             );
-            items.push(Item { client: Some(report.client), id: report.client.id.clone(), scope: site.file.scope, server: name.to_owned(), job, paste: None });
+            items.push(Item {
+                client: Some(report.client),
+                id: report.client.id.clone(),
+                scope: site.file.scope,
+                server: name.to_owned(),
+                job,
+                paste: None,
+            });
         }
     }
     Ok((items, unread))

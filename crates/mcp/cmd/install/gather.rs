@@ -7,10 +7,10 @@ use std::time::Duration;
 use mcp_clients::catalog::{Catalog, EnvGiven, Missing, Server};
 use mcp_clients::descriptor::Syntax;
 use mcp_clients::entry::{Entry, Launch, Stdio, Transport};
+use mcp_clients::snippet;
 use mcp_clients::source::{self, Source};
 use mcp_clients::survey;
 use mcp_clients::text::{self, Text};
-use mcp_clients::snippet;
 
 use super::{Args, Wanted};
 use crate::ctx::Ctx;
@@ -96,7 +96,8 @@ fn env(words: &[String]) -> Result<Vec<(String, EnvGiven)>, Failure> {
             if text::is_name(name) {
                 Ok((name.to_owned(), value))
             } else {
-                Err(Failure::missing(format_args!("`--env {name}`: this is no name of a variable")).hint("write `--env NAME=VALUE`, or `--env NAME` to hand it on"))
+                Err(Failure::missing(format_args!("`--env {name}`: this is no name of a variable"))
+                    .hint("write `--env NAME=VALUE`, or `--env NAME` to hand it on"))
             }
         })
         .collect()
@@ -104,7 +105,8 @@ fn env(words: &[String]) -> Result<Vec<(String, EnvGiven)>, Failure> {
 
 fn from_command(command: &str, rest: &[String]) -> Result<Wanted, Failure> {
     if command.contains(' ') && rest.is_empty() && !Path::new(command).exists() {
-        return Err(Failure::missing(format_args!("`{command}` is one word with spaces in it")).hint("leave the quotes away: `mcp install -- COMMAND ARG…`"));
+        return Err(Failure::missing(format_args!("`{command}` is one word with spaces in it"))
+            .hint("leave the quotes away: `mcp install -- COMMAND ARG…`"));
     }
     let entry = Entry::command(command, rest.iter().cloned());
     let name = match &entry.launch {
@@ -140,8 +142,11 @@ fn from_source(ctx: &Ctx, args: &Args, text: &str, given: &[(String, EnvGiven)])
 
 /// A bundled server is this very program. Its path is absolute: clients started from a desktop have a short `PATH`.
 fn bundled_entry(name: &str, args: &Args) -> Result<Wanted, Failure> {
-    let program = std::env::current_exe().map_err(|e| Failure::file(anyhow::Error::new(e).context("find this program's own path")))?;
-    let program = program.to_str().ok_or_else(|| Failure::missing("this program's own path is not UTF-8, so no configuration file can hold it"))?;
+    let program =
+        std::env::current_exe().map_err(|e| Failure::file(anyhow::Error::new(e).context("find this program's own path")))?;
+    let program = program
+        .to_str()
+        .ok_or_else(|| Failure::missing("this program's own path is not UTF-8, so no configuration file can hold it"))?;
     let words = ["serve".to_owned(), name.to_owned()].into_iter().chain(args.words.iter().cloned());
     Ok(Wanted { name: name.to_owned(), entry: Entry::command(program, words), notes: Vec::new() })
 }
@@ -160,7 +165,10 @@ fn from_catalog(ctx: &Ctx, args: &Args, server: &Server, given: &[(String, EnvGi
     for variable in &server.variables {
         if ctx.platform.var(&variable.name).is_some() && !given.iter().any(|(n, _)| *n == variable.name) && variable.required {
             given.push((variable.name.clone(), EnvGiven::FromEnvironment));
-            notes.push(format!("`{}` is set in this shell: the entry names it, and the client needs it in its own environment", variable.name));
+            notes.push(format!(
+                "`{}` is set in this shell: the entry names it, and the client needs it in its own environment",
+                variable.name
+            ));
         }
     }
     let fits = |word: &str| args.transport.is_none_or(|t| t.word() == word);
@@ -173,11 +181,14 @@ fn from_catalog(ctx: &Ctx, args: &Args, server: &Server, given: &[(String, EnvGi
     let entry = loop {
         match server.resolve(launch, &given, &words) {
             Ok(entry) => break entry,
-            Err(missing) if ctx.ui.can_ask && !args.doing.yes && missing.unusable.is_empty() => ask_for(&missing, &mut given, &mut words)?,
+            Err(missing) if ctx.ui.can_ask && !args.doing.yes && missing.unusable.is_empty() => {
+                ask_for(&missing, &mut given, &mut words)?
+            }
             Err(missing) => return Err(lacking(server, missing)),
         }
     };
-    let others: Vec<String> = server.launches().iter().filter(|l| *l != launch).map(|l| format!("{} ({})", l.summary(), l.transport_word())).collect();
+    let others: Vec<String> =
+        server.launches().iter().filter(|l| *l != launch).map(|l| format!("{} ({})", l.summary(), l.transport_word())).collect();
     notes.push(format!("{}: {}, {} ({})", server.title, launch.summary(), launch.transport_word(), server.publisher));
     if !others.is_empty() {
         notes.push(format!("not chosen: {}", others.join(", ")));
@@ -203,7 +214,10 @@ fn ask_for(missing: &Missing, given: &mut Vec<(String, EnvGiven)>, words: &mut V
         given.push((variable.name.clone(), EnvGiven::Value(value.map_err(crate::ui::asked)?)));
     }
     for argument in &missing.arguments {
-        let word: String = dialoguer::Input::new().with_prompt(format!("{} ({})", argument.name, argument.description)).interact_text().map_err(crate::ui::asked)?;
+        let word: String = dialoguer::Input::new()
+            .with_prompt(format!("{} ({})", argument.name, argument.description))
+            .interact_text()
+            .map_err(crate::ui::asked)?;
         words.push(word);
     }
     Ok(())
@@ -219,11 +233,17 @@ fn lacking(server: &Server, missing: Missing) -> Failure {
     let example = format!("`mcp install {} {}`", server.id, flags.join(" "));
     let failure = Failure::usage(missing);
     let failure = if flags.is_empty() { failure } else { failure.hint(example) };
-    if secret { failure.hint("`--env NAME` without a value keeps the secret out of the file: the client fills it in") } else { failure }
+    if secret {
+        failure.hint("`--env NAME` without a value keeps the secret out of the file: the client fills it in")
+    } else {
+        failure
+    }
 }
 
 fn from_snippet(ctx: &Ctx, argument: &str) -> Result<Vec<Wanted>, Failure> {
-    let read = |what: &str, result: std::io::Result<String>| result.map_err(|e| Failure::file(anyhow::Error::new(e).context(format!("read {what}"))));
+    let read = |what: &str, result: std::io::Result<String>| {
+        result.map_err(|e| Failure::file(anyhow::Error::new(e).context(format!("read {what}"))))
+    };
     let text = if argument == "-" {
         let mut text = String::new();
         read("the snippet from standard input", std::io::stdin().lock().read_to_string(&mut text).map(|_| text))?
@@ -232,7 +252,8 @@ fn from_snippet(ctx: &Ctx, argument: &str) -> Result<Vec<Wanted>, Failure> {
     } else {
         argument.to_owned()
     };
-    let found = snippet::read(&text, ctx.clients()).map_err(|e| Failure::usage(e).hint("copy the whole block that holds the server, in JSON, TOML or YAML"))?;
+    let found = snippet::read(&text, ctx.clients())
+        .map_err(|e| Failure::usage(e).hint("copy the whole block that holds the server, in JSON, TOML or YAML"))?;
     Ok(found
         .into_iter()
         .map(|f| {
@@ -256,10 +277,17 @@ fn from_client(ctx: &Ctx, id: &str, name: &str) -> Result<Wanted, Failure> {
     let Some(index) = survey::effective(client, files, name) else {
         let names: Vec<&str> = files.iter().flat_map(|f| &f.servers).map(|s| s.name.as_str()).collect();
         let failure = Failure::missing(format_args!("{} has no server called `{name}`", client.name));
-        return Err(if names.is_empty() { failure.hint(format!("`mcp list --client {id}` finds none there")) } else { failure.hint(format!("it has {}", names.join(", "))) });
+        return Err(if names.is_empty() {
+            failure.hint(format!("`mcp list --client {id}` finds none there"))
+        } else {
+            failure.hint(format!("it has {}", names.join(", ")))
+        });
     };
     let server = files[index].servers.iter().find(|s| s.name == name);
-    let entry = server.map(|s| s.entry.clone()).transpose().map_err(|e| Failure::file(anyhow::Error::new(e).context(format!("understand `{name}` of {}", client.name))))?;
+    let entry = server
+        .map(|s| s.entry.clone())
+        .transpose()
+        .map_err(|e| Failure::file(anyhow::Error::new(e).context(format!("understand `{name}` of {}", client.name))))?;
     let entry = entry.ok_or_else(|| Failure::missing("the entry went away while we looked"))?;
     let scope = files[index].site.file.scope;
     Ok(Wanted { name: name.to_owned(), entry, notes: vec![format!("copied from {} ({scope})", client.name)] })
@@ -267,17 +295,31 @@ fn from_client(ctx: &Ctx, id: &str, name: &str) -> Result<Wanted, Failure> {
 
 fn from_dialogue(ctx: &Ctx, args: &Args, given: &[(String, EnvGiven)]) -> Result<Wanted, Failure> {
     if !ctx.ui.can_ask || args.doing.yes {
-        return Err(Failure::missing("what should be installed?").hint("name a SOURCE, or `-- COMMAND ARGS…`; `mcp install --help` has examples"));
+        return Err(Failure::missing("what should be installed?")
+            .hint("name a SOURCE, or `-- COMMAND ARGS…`; `mcp install --help` has examples"));
     }
-    let mut lines: Vec<String> = mcp_servers::bundled().iter().map(|b| format!("{:<20} {} (bundled)", b.name, b.summary)).collect();
+    let mut lines: Vec<String> =
+        mcp_servers::bundled().iter().map(|b| format!("{:<20} {} (bundled)", b.name, b.summary)).collect();
     let mut names: Vec<String> = mcp_servers::bundled().iter().map(|b| b.name.to_owned()).collect();
     for server in Catalog::embedded().all() {
         lines.push(format!("{:<20} {}", server.id, server.description));
         names.push(server.id.clone());
     }
-    let kinds = [("an npm package", "npm:"), ("a PyPI package", "pypi:"), ("a container image", "docker:"), ("an address", ""), ("a command", "-- ")];
+    let kinds = [
+        ("an npm package", "npm:"),
+        ("a PyPI package", "pypi:"),
+        ("a container image", "docker:"),
+        ("an address", ""),
+        ("a command", "-- "),
+    ];
     lines.extend(kinds.iter().map(|(k, _)| format!("{k}…")));
-    let at = dialoguer::Select::new().with_prompt("What?").items(&lines).default(0).max_length(16).interact().map_err(crate::ui::asked)?;
+    let at = dialoguer::Select::new()
+        .with_prompt("What?")
+        .items(&lines)
+        .default(0)
+        .max_length(16)
+        .interact()
+        .map_err(crate::ui::asked)?;
     if let Some(name) = names.get(at) {
         return from_source(ctx, args, name, given);
     }
@@ -330,7 +372,8 @@ fn overrides(ctx: &Ctx, args: &Args, server: &mut Wanted, given: &[(String, EnvG
         }
         Launch::Remote(remote) => {
             if let (Some((name, _)), true) = (given.first(), args.source.is_some() || args.from_json.is_some()) {
-                return Err(Failure::missing(format_args!("`--env {name}`: a remote server has no environment")).hint("`--header 'Authorization: Bearer ${TOKEN}'` names a variable in a header"));
+                return Err(Failure::missing(format_args!("`--env {name}`: a remote server has no environment"))
+                    .hint("`--header 'Authorization: Bearer ${TOKEN}'` names a variable in a header"));
             }
             if args.cwd.is_some() {
                 return Err(Failure::missing("`--cwd` is for local servers"));
@@ -342,7 +385,9 @@ fn overrides(ctx: &Ctx, args: &Args, server: &mut Wanted, given: &[(String, EnvG
                 remote.transport = transport;
             }
             for header in &args.header {
-                let (name, value) = header.split_once(':').ok_or_else(|| Failure::missing(format_args!("`--header {header}`: write it as 'Name: value'")))?;
+                let (name, value) = header
+                    .split_once(':')
+                    .ok_or_else(|| Failure::missing(format_args!("`--header {header}`: write it as 'Name: value'")))?;
                 let (name, value) = (name.trim(), value.trim());
                 if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)) {
                     return Err(Failure::missing(format_args!("`{name}` is no name of a header")));
@@ -381,7 +426,9 @@ fn no_placeholders(server: &Wanted) -> Result<(), Failure> {
         Launch::Stdio(stdio) => {
             let env = stdio.env.iter().map(|(k, v)| (format!("--env {k}=…"), v));
             let args = stdio.args.iter().map(|a| ("the arguments".to_owned(), a));
-            env.chain(args).filter_map(|(what, t)| Some((what, t.as_literal().filter(|t| source::is_placeholder(t))?.to_owned()))).collect()
+            env.chain(args)
+                .filter_map(|(what, t)| Some((what, t.as_literal().filter(|t| source::is_placeholder(t))?.to_owned())))
+                .collect()
         }
         Launch::Remote(remote) => {
             let headers = remote.headers.iter().map(|(k, v)| (format!("--header '{k}: …'"), v));
@@ -390,11 +437,9 @@ fn no_placeholders(server: &Wanted) -> Result<(), Failure> {
         }
     };
     let Some((what, value)) = found.first() else { return Ok(()) };
-    Err(Failure::missing(format_args!("`{value}` in `{}` is a stand-in for a value of yours", server.name)).hint(if what.starts_with("--") {
-        format!("give the value with `{what}`")
-    } else {
-        format!("put your own value in {what}")
-    }))
+    Err(Failure::missing(format_args!("`{value}` in `{}` is a stand-in for a value of yours", server.name)).hint(
+        if what.starts_with("--") { format!("give the value with `{what}`") } else { format!("put your own value in {what}") },
+    ))
 }
 
 trait FilterPlaceholder: Sized {

@@ -57,11 +57,15 @@ fn all<'c>(ctx: &Ctx, reports: &[ClientReport<'c>], asked: Option<Scope>) -> Res
         } else if report.client.manual.is_empty() {
             ctx.ui.note(format_args!("{} is left out: it has no file for the {scope} scope", report.client.name));
         } else {
-            ctx.ui.note(format_args!("{} is left out: its servers are added by hand (`mcp clients --client {}` says how)", report.client.name, report.client.id));
+            ctx.ui.note(format_args!(
+                "{} is left out: its servers are added by hand (`mcp clients --client {}` says how)",
+                report.client.name, report.client.id
+            ));
         }
     }
     if chosen.is_empty() {
-        return Err(Failure::missing("no client was found here").hint("`mcp clients --all` shows where we looked; `--client` names one anyway"));
+        return Err(Failure::missing("no client was found here")
+            .hint("`mcp clients --all` shows where we looked; `--client` names one anyway"));
     }
     Ok(chosen)
 }
@@ -73,13 +77,16 @@ fn choose<'c>(ctx: &Ctx, reports: &[ClientReport<'c>], asked: Option<Scope>) -> 
     }
     let line = |report: &&ClientReport<'_>| {
         let scope = scope(report.client, asked);
-        let state = report.files.iter().find(|f| f.site.is_target && f.site.file.scope == scope).map_or("no file for this scope", |f| match f.state {
-            FileState::Ok => "ok",
-            FileState::Absent => "no file yet",
-            FileState::ReadOnly => "read-only",
-            FileState::Unreadable(_) => "unreadable",
-            FileState::Unparsable(_) => "unparsable",
-        });
+        let state =
+            report.files.iter().find(|f| f.site.is_target && f.site.file.scope == scope).map_or("no file for this scope", |f| {
+                match f.state {
+                    FileState::Ok => "ok",
+                    FileState::Absent => "no file yet",
+                    FileState::ReadOnly => "read-only",
+                    FileState::Unreadable(_) => "unreadable",
+                    FileState::Unparsable(_) => "unparsable",
+                }
+            });
         let sign = match report.signs.first() {
             Some(Sign::Binary(_)) => "",
             _ => ", no program on PATH",
