@@ -13,7 +13,7 @@ fn main() {
         .filter_map(|e| Some(e.ok()?.path()))
         .filter(|p| p.extension().is_some_and(|e| e == "toml"))
         .collect();
-    files.sort();
+    files.sort_by_key(|p| p.file_stem().map(std::ffi::OsStr::to_os_string));
     let mut list = String::from("&[\n");
     for file in &files {
         let id = file.file_stem().expect("has an extension, so has a stem").to_string_lossy();

@@ -260,10 +260,17 @@ fn report(ctx: &Ctx, manner: &Manner, rows: &[Row<'_>], undo: Option<u64>) {
     for row in rows {
         let name = ui::clean(&row.server);
         match &row.outcome {
-            Ok((Outcome::Unchanged, ..)) => ctx.ui.out(format_args!("{FAINT}={FAINT:#} {}: `{name}` is as wanted already", title(row))),
+            Ok((Outcome::Unchanged, ..)) => {
+                ctx.ui.out(format_args!("{FAINT}={FAINT:#} {}: `{name}` is as wanted already", title(row)))
+            }
             Ok((Outcome::NotThere, ..)) => ctx.ui.out(format_args!("{FAINT}-{FAINT:#} {}: there is no `{name}`", title(row))),
             Ok((outcome, ..)) => {
-                ctx.ui.out(format_args!("{GOOD}✓{GOOD:#} {}: `{name}` {would}{}  {FAINT}{}{FAINT:#}", title(row), outcome.word(), row.path));
+                ctx.ui.out(format_args!(
+                    "{GOOD}✓{GOOD:#} {}: `{name}` {would}{}  {FAINT}{}{FAINT:#}",
+                    title(row),
+                    outcome.word(),
+                    row.path
+                ));
             }
             Err(told) => {
                 ctx.ui.out(format_args!("{BAD}✗{BAD:#} {}: not changed  {FAINT}{}{FAINT:#}", title(row), row.path));

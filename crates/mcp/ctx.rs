@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use mcp_clients::catalog::Catalog;
 use mcp_clients::clients::Clients;
 use mcp_clients::descriptor::Descriptor;
 use mcp_clients::locate::Project;
@@ -26,19 +25,24 @@ pub(crate) struct Ctx {
     /// The terminal.
     pub(crate) ui: Ui,
     clients: OnceCell<Clients>,
-    catalog: OnceCell<Catalog>,
 }
 
 impl Ctx {
     /// The surroundings of this process.
     pub(crate) fn new(ui: Ui) -> Result<Self, Failure> {
         let dirs = Dirs::from_env(&|name| std::env::var_os(name)).map_err(Failure::usage)?;
-        let cwd = std::env::current_dir().map_err(|e| Failure::file(anyhow::Error::new(e).context("find the working directory")))?;
+        let cwd =
+            std::env::current_dir().map_err(|e| Failure::file(anyhow::Error::new(e).context("find the working directory")))?;
         let vars: BTreeMap<String, String> =
             std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
+        Ok(Self::at(dirs, vars, &cwd, ui))
+    }
+
+    /// Surroundings of the caller's choice.
+    pub(crate) fn at(dirs: Dirs, vars: BTreeMap<String, String>, cwd: &Path, ui: Ui) -> Self {
         let home = dirs.home.to_string_lossy().into_owned();
         let platform = Platform { os: Os::current(), home, vars };
-        Ok(Self { dirs, platform, project: Project::at(&cwd), ui, clients: OnceCell::new(), catalog: OnceCell::new() })
+        Self { dirs, platform, project: Project::at(cwd), ui, clients: OnceCell::new() }
     }
 
     /// The known clients. Unusable descriptors of the user are reported once and left out.
@@ -50,11 +54,6 @@ impl Ctx {
             }
             clients
         })
-    }
-
-    /// The well-known servers.
-    pub(crate) fn catalog(&self) -> &Catalog {
-        self.catalog.get_or_init(Catalog::embedded)
     }
 
     /// The client with this id.
@@ -71,7 +70,7 @@ impl Ctx {
 
     /// The program `name` on this shell's `PATH`.
     pub(crate) fn find(&self, name: &str) -> Option<PathBuf> {
-        let path = self.platform.vars.get("PATH")?;
+        let path = self.platform.vars.get("PATH").map_or("", String::as_str);
         let ext = self.platform.vars.get("PATHEXT").map(OsStr::new);
         mcp_os::which::find(OsStr::new(name), OsStr::new(path), &self.project.cwd, ext)
     }
@@ -89,6 +88,6 @@ impl Ctx {
 pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).max(1);
     let close = |k: &&str| k.starts_with(word) || k.contains(word) && word.len() > 2;
-    let ranked = known.map(|k| (if close(&k) { 0 } else { mcp_clients::catalog::distance(word, k) }, k));
+    let ranked = known.map(|k| (if close(&k) { 0 } else { strsim::damerau_levenshtein(word, k) }, k));
     ranked.min_by_key(|(d, _)| *d).filter(|(d, _)| *d <= limit).map(|(_, k)| k)
 }

@@ -26,5 +26,10 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     complete::answer_shell();
-    exit::to_code(args::run())
+    // The panic itself was printed by the hook.
+    let ended = std::panic::catch_unwind(args::run).unwrap_or_else(|_| {
+        let _ = writeln!(std::io::stderr(), "error: this is a bug in mcp; please report what you see above");
+        exit::Exit::Bug
+    });
+    exit::to_code(ended)
 }

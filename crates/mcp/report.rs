@@ -119,7 +119,9 @@ pub(crate) fn advice(error: &JobError) -> Option<String> {
         (None, JobError::Write(WriteError::Beside { source, .. })) if source.kind() == std::io::ErrorKind::StorageFull => {
             "make room on the disk, then run this again"
         }
-        (None, JobError::ReadOnly { .. }) => "someone else manages this file (a package manager, an administrator): change it there",
+        (None, JobError::ReadOnly { .. }) => {
+            "someone else manages this file (a package manager, an administrator): change it there"
+        }
         _ => return None,
     };
     Some(text.to_owned())

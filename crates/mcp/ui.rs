@@ -100,8 +100,16 @@ pub(crate) fn count(n: usize, one: &str) -> String {
 
 /// Characters that could take over a terminal, made visible. What comes from a file or a stranger passes here.
 pub(crate) fn clean(text: &str) -> String {
-    let shown = |c: char| c == '\t' || !(c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'));
-    if text.chars().all(shown) { text.to_owned() } else { text.chars().map(|c| if shown(c) { c.to_string() } else { c.escape_unicode().to_string() }).collect() }
+    // The end of a line in a file of Windows.
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    let shown = |c: char| {
+        c == '\t' || !(c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+    };
+    if text.chars().all(shown) {
+        text.to_owned()
+    } else {
+        text.chars().map(|c| if shown(c) { c.to_string() } else { c.escape_unicode().to_string() }).collect()
+    }
 }
 
 /// A question that could not be asked or was broken off.

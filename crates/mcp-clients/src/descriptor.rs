@@ -133,7 +133,8 @@ pub struct File {
     pub find: Find,
     /// Keys from the root to the servers. `{project}` stands for the project's directory as the client spells it.
     pub servers: Vec<String>,
-    /// Other places in the file that the client reads servers from; never written.
+    /// Other places in the file that the client reads servers from. A new entry goes there only when that is where the file
+    /// keeps its servers.
     #[serde(default)]
     pub also: Vec<Vec<String>>,
     /// The servers are a list whose elements are named by this member.
@@ -203,8 +204,8 @@ impl FileFormat {
 pub struct Moved {
     /// The variable.
     pub env: String,
-    /// The path templates when it is set and not empty; `{}` is its value.
-    pub path: OneOrMany,
+    /// The path templates when it is set and not empty; `{}` is its value. On a system without any it is not heeded.
+    pub path: PerOs,
 }
 
 /// Where a project file is looked for, starting in the working directory.

@@ -5,8 +5,8 @@
 //! [`shape`] turns a neutral [`entry::Entry`] into a client's dialect and back, and [`plan`] works out what a change of a
 //! file would be.
 
-pub mod clients;
 pub mod catalog;
+pub mod clients;
 pub mod descriptor;
 pub mod engine;
 pub mod entry;

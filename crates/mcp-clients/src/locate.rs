@@ -90,8 +90,9 @@ pub struct Site<'c> {
 /// The paths a file may have on a machine, best first; relative for project files. Pure text.
 pub fn candidates(file: &File, platform: &Platform) -> Vec<String> {
     for moved in &file.moved {
-        if let Some(value) = platform.var(&moved.env) {
-            return moved.path.0.iter().map(|t| platform.expand(t, Some(value))).collect();
+        let templates = moved.path.on(platform.os);
+        if let (Some(value), false) = (platform.var(&moved.env), templates.is_empty()) {
+            return templates.iter().map(|t| platform.expand(t, Some(value))).collect();
         }
     }
     file.path.on(platform.os).iter().map(|t| platform.expand(t, None)).collect()
@@ -128,6 +129,10 @@ pub fn sites<'c>(client: &'c Descriptor, platform: &Platform, project: &Project)
             }
         }
         for mut site in found {
+            // In the home directory a project file can be the user's own: it is that once.
+            if sites.iter().any(|s| s.path == site.path && s.file.servers == site.file.servers) {
+                continue;
+            }
             site.is_target &= site.file.scope != Scope::System;
             site.is_target &= !sites.iter().any(|s| s.is_target && s.file.scope == site.file.scope);
             sites.push(site);

@@ -137,7 +137,7 @@ pub fn entry_path(table: &Path, file: &File, name: &str) -> Path {
     })
 }
 
-/// The places in a file the client reads servers from; new ones go to the first.
+/// The places in a file the client reads servers from; new ones go to the first, as long as the file uses it.
 pub fn tables(file: &File, project: Option<&str>) -> Vec<Path> {
     let key = |s: &String| if s == "{project}" { project.unwrap_or_default().to_owned() } else { s.clone() };
     std::iter::once(&file.servers).chain(&file.also).map(|keys| Path::keys(keys.iter().map(key))).collect()
@@ -203,9 +203,12 @@ fn accepted(
     entry: &Entry,
     format: Format,
 ) -> Result<(), PlanError> {
-    let table = &tables(file, project)[0];
     let document = Document::parse(after, format)?;
-    let Some(node) = document.get(&entry_path(table, file, name))? else { return Ok(()) };
+    let mut found = None;
+    for table in tables(file, project) {
+        found = found.or(document.get(&entry_path(&table, file, name))?);
+    }
+    let Some(node) = found else { return Ok(()) };
     let read = client
         .entry
         .read(&node.value, file.named_by.as_deref())
@@ -239,6 +242,23 @@ impl Work<'_> {
         Ok(None)
     }
 
+    /// Where a new entry goes: the first place, unless the file keeps its servers in another one. A client may read only
+    /// one of them, and an entry in the first would hide all others.
+    fn home(&self) -> Result<&Path, Problem> {
+        let first = &self.tables[0];
+        // `mcp.servers` inside OpenCode's `mcp` is a table of servers, not a server.
+        let is_table = |name: &str| self.tables.contains(&first.key(name));
+        let members = self.document.members(first, self.file.named_by.as_deref())?.unwrap_or_default();
+        if members.iter().all(|m| is_table(&m.name)) {
+            for table in &self.tables[1..] {
+                if self.document.get(table)?.is_some() {
+                    return Ok(table);
+                }
+            }
+        }
+        Ok(first)
+    }
+
     fn install(&self, name: &str, entry: &Entry, force: bool) -> Result<Worked, PlanError> {
         let client = self.client;
         if let Some(why) = client.names.objection(name) {
@@ -258,7 +278,7 @@ impl Work<'_> {
                 .map(|_| format!("`{name}` is switched off in {}: `mcp enable {name}` switches it on", client.name)),
         );
         let Some((path, old)) = self.find(name)? else {
-            return Ok((Outcome::Added, vec![Op::set(entry_path(&self.tables[0], self.file, name), new)], notes));
+            return Ok((Outcome::Added, vec![Op::set(entry_path(self.home()?, self.file, name), new)], notes));
         };
         let wanted = shape.read(&new, self.file.named_by.as_deref());
         if let (Ok(have), Ok(want)) = (shape.read(&old, self.file.named_by.as_deref()), &wanted)
@@ -280,11 +300,13 @@ impl Work<'_> {
         let (Value::Object(old), Value::Object(new)) = (old, new) else { return new.clone() };
         let ours = self.client.entry.launch_keys();
         let nested = self.client.entry.nested.as_deref();
+        // A new entry that says nothing of time-outs has no opinion of them.
+        let waits = |key: &str| self.client.entry.startup_timeout.iter().chain(&self.client.entry.timeout).any(|w| w.key == key);
         let mut merged: Vec<(String, Value)> = Vec::new();
         for (key, value) in old {
             match new.iter().find(|(k, _)| k == key) {
                 Some((_, new)) if ours.contains(&key.as_str()) => merged.push((key.clone(), new.clone())),
-                None if ours.contains(&key.as_str()) || nested == Some(key) => {}
+                None if (ours.contains(&key.as_str()) && !waits(key)) || nested == Some(key) => {}
                 _ => merged.push((key.clone(), value.clone())),
             }
         }

@@ -352,14 +352,14 @@ impl Shape {
                 if os == Os::Windows && shape.windows_needs_cmd {
                     stdio.wrap_cmd();
                 }
-                out.type_word(&shape.words, shape.untyped);
                 out.name(server);
+                out.type_word(&shape.words, shape.untyped);
                 out.stdio(shape, &stdio)?;
             }
             Launch::Remote(remote) => {
                 let shape = self.remote(remote.transport).ok_or_else(|| self.no_transport(remote.transport, client))?;
-                out.type_word(&shape.words, shape.untyped);
                 out.name(server);
+                out.type_word(&shape.words, shape.untyped);
                 out.remote(shape, remote)?;
             }
         }

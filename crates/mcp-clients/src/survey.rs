@@ -170,7 +170,7 @@ fn servers(site: &Site<'_>, document: &Document<'_>) -> Result<Vec<Server>, Prob
     for table in tables(file, site.project.as_deref()) {
         for member in document.members(&table, file.named_by.as_deref())?.unwrap_or_default() {
             // `mcp.servers` inside OpenCode's `mcp` is a table of servers, not a server.
-            if table.key(member.name.as_str()).0.iter().eq(tables(file, None).iter().skip(1).flat_map(|t| &t.0)) {
+            if tables(file, site.project.as_deref()).contains(&table.key(member.name.as_str())) {
                 continue;
             }
             if client.entry.is_own(&member.node.value) {

@@ -215,7 +215,9 @@ pub fn remove_exactly(records: &[Record], named: &std::path::Path, name: &str, t
         UndoOutcome::NotApplied | UndoOutcome::Conflict { .. } => return None,
     };
     // The place may have come to mean more than it did: then the plain removal is the safe one.
-    let root = |text: &str| Some(Document::parse(text, memo.format()).ok()?.get(&Path::default()).ok()?.map_or(Value::Null, |n| n.value));
+    let root = |text: &str| {
+        Some(Document::parse(text, memo.format()).ok()?.get(&Path::default()).ok()?.map_or(Value::Null, |n| n.value))
+    };
     if let Some(after) = &after {
         let (ours, plain) = (root(after)?, root(&planned.after)?);
         if !ours.same(&plain) && !same_but_emptied(&ours, &plain) {

@@ -1,9 +1,11 @@
 //! An edit of a file like `~/.claude.json`, end to end with its check, against programs that print the file anew.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a bench")]
 
+use std::fmt::Write;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use jsonc_parser::cst::CstInputValue;
 use mcp_edit::{Document, Format, Op, Path, Value};
 
 /// Projects with their prompt histories: what makes the real file large.
@@ -12,16 +14,20 @@ fn claude_json(bytes: usize) -> String {
     let mut project = 0;
     while text.len() < bytes {
         text.push_str(if project == 0 { "\n" } else { ",\n" });
-        text.push_str(&format!("    \"/home/me/code/project-{project}\": {{\n      \"allowedTools\": [],\n      \"history\": [\n"));
+        write!(text, "    \"/home/me/code/project-{project}\": {{\n      \"allowedTools\": [],\n      \"history\": [\n").unwrap();
         for i in 0..100 {
             let comma = if i < 99 { "," } else { "" };
-            text.push_str(&format!(
+            write!(
+                text,
                 "        {{\n          \"display\": \"Prompt {i}: why does \\\"cargo test\\\" fail here? It printed this:\\n{}\",\n          \
                  \"pastedContents\": {{}}\n        }}{comma}\n",
                 "thread 'main' panicked at src/main.rs: index out of bounds ".repeat(i % 7),
-            ));
+            )
+            .unwrap();
         }
-        text.push_str("      ],\n      \"mcpServers\": {},\n      \"lastCost\": 0.25,\n      \"hasTrustDialogAccepted\": true\n    }");
+        text.push_str(
+            "      ],\n      \"mcpServers\": {},\n      \"lastCost\": 0.25,\n      \"hasTrustDialogAccepted\": true\n    }",
+        );
         project += 1;
     }
     text.push_str("\n  },\n  \"mcpServers\": {\n    \"time\": {\n      \"command\": \"uvx\",\n      \"args\": [\n        \"mcp-server-time\"\n      ]\n    }\n  }\n}\n");
@@ -41,7 +47,9 @@ fn by_serde(text: &str) -> String {
 fn by_jsonc_parser(text: &str) -> String {
     let root = jsonc_parser::cst::CstRootNode::parse(text, &jsonc_parser::ParseOptions::default()).unwrap();
     let servers = root.object_value_or_set().object_value_or_set("mcpServers");
-    servers.append("calculator", jsonc_parser::json!({"command": "mcp", "args": ["serve", "calculator"]}));
+    let text = |text: &str| CstInputValue::String(text.to_owned());
+    let args = CstInputValue::Array(vec![text("serve"), text("calculator")]);
+    servers.append("calculator", CstInputValue::Object(vec![("command".to_owned(), text("mcp")), ("args".to_owned(), args)]));
     root.to_string()
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::{Edit, Op, Path, Problem, ProblemKind, Splice, Value, json, problem, toml, yaml};
+use crate::{Edit, Op, Path, Problem, ProblemKind, Splice, Step, Value, json, problem, toml, yaml};
 
 /// How a file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -183,6 +183,11 @@ impl<'t> Document<'t> {
                 return Err(mismatch(&op.path()));
             }
         }
+        if let (Parsed::Json(before), Parsed::Json(after)) = (&self.parsed, &document.parsed) {
+            for op in ops {
+                same_neighbours(before, after, op.path(), ops)?;
+            }
+        }
         Ok(())
     }
 }
@@ -204,6 +209,30 @@ fn outcomes(before: &[Value], op: &Op) -> Result<Vec<Value>, String> {
         }
     }
     Ok(after)
+}
+
+/// Every object on the way to `path` has the keys it had, but for those the operations are about.
+fn same_neighbours(before: &json::Json<'_>, after: &json::Json<'_>, path: &Path, ops: &[Op]) -> Result<(), Problem> {
+    let mut object = path.clone();
+    while object.0.pop().is_some() {
+        let level = object.0.len();
+        let within = || ops.iter().filter(|op| op.path().0.starts_with(&object.0));
+        if ops.iter().any(|op| object.0.starts_with(&op.path().0)) {
+            continue; // replaced as a whole, or inside what was
+        }
+        if object.0.iter().any(|step| matches!(step, Step::Item { .. })) {
+            continue; // the operation may have taken away the name that leads there
+        }
+        let ours = |name: &str| within().any(|op| matches!(&op.path().0[level], Step::Key(key) if key == name));
+        let theirs = |names: Vec<std::borrow::Cow<'_, str>>| {
+            names.into_iter().filter(|name| !ours(name)).map(std::borrow::Cow::into_owned).collect::<Vec<String>>()
+        };
+        let Some(old) = before.names(&object)? else { continue };
+        if theirs(old) != theirs(after.names(&object)?.unwrap_or_default()) {
+            return Err(mismatch(&object));
+        }
+    }
+    Ok(())
 }
 
 fn mismatch(what: &dyn std::fmt::Display) -> Problem {

@@ -9,6 +9,7 @@ mod scan;
 mod style;
 mod walk;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::document::Backend;
@@ -37,7 +38,7 @@ struct Way {
     missing: usize,
 }
 
-impl<'t> Json<'t> {
+impl Json<'_> {
     fn walk(&self) -> Walk<'_> {
         Walk { text: self.text, long: &self.scan.long }
     }
@@ -130,6 +131,15 @@ impl<'t> Json<'t> {
         Ok(is_string.then(|| (walk.string(&first.value).into_owned(), first.value.clone())))
     }
 
+    /// The keys of the object at `path`, in file order; `None` when there is no object.
+    pub(crate) fn names(&self, path: &Path) -> Result<Option<Vec<Cow<'_, str>>>, Problem> {
+        let walk = self.walk();
+        let Some(root) = &self.scan.root else { return Ok(None) };
+        let way = self.follow(root, path)?;
+        let object = if way.missing > 0 { None } else { walk.container(way.at.start) };
+        Ok(object.map(|object| object.children.into_iter().filter_map(|c| c.key).map(|key| walk.string(&key)).collect()))
+    }
+
     fn set(&self, path: &Path, value: &Value) -> Result<Vec<Splice>, Problem> {
         print::check(value)?;
         check_names(path, value)?;
@@ -176,7 +186,8 @@ impl<'t> Json<'t> {
         if old.as_ref().is_ok_and(|old| old.same(value)) {
             return Ok(Vec::new());
         }
-        let nothing = Habits::default();
+        // Of the line breaks, a root object may have the only one behind it.
+        let nothing = Habits { newline: style::newline(self.text, start), ..Habits::default() };
         let last = way.through.split_last().zip(way.turns.last());
         if let (Some(b'{'), Value::Object(new)) = (walk.byte(start), value) {
             old.map_err(|offset| self.too_deep(offset))?;

@@ -138,7 +138,7 @@ fn check_refusal(text: &str, before: &Value, op: &Op, problem: &Problem) {
     match problem.kind {
         ProblemKind::Mismatch(_) => panic!("{}", shown()),
         ProblemKind::DuplicateKey(_) => {
-            assert!(doubled(before) || matches!(op, Op::Set { value, .. } if doubled(value)), "{}", shown())
+            assert!(doubled(before) || matches!(op, Op::Set { value, .. } if doubled(value)), "{}", shown());
         }
         ProblemKind::NotContainer { .. } => {
             let mut after = before.clone();

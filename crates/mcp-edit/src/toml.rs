@@ -59,7 +59,7 @@ impl<'t> Backend<'t> for Toml<'t> {
             },
             Op::Remove { path, prune } => remove_at(&self.tree, path, *prune)?,
         };
-        Ok(edit.splices().to_vec())
+        Ok(keep_end(self.tree.text, edit).splices().to_vec())
     }
 }
 
@@ -118,7 +118,7 @@ impl Goal {
     fn reach(&self, tree: &Tree<'_>, mut done: Edit) -> Result<Edit, Problem> {
         for _ in 0..MAX_STEPS {
             let text = done.apply(tree.text);
-            let step = if done.is_empty() { self.next(tree)? } else { self.next(&read::read(&text))? };
+            let step = if done.is_empty() { self.next(tree)? } else { self.next(&read::read_again(tree, &text))? };
             match step {
                 Some(splices) => done = done.then(tree.text, &Edit::new(splices)),
                 None => return Ok(done),
@@ -199,6 +199,17 @@ fn settle(tree: &Tree<'_>, id: Id, want: &Value) -> Result<Option<Vec<Splice>>, 
     }
 }
 
+/// A text without final newline stays so, even if it was empty between two steps or blank lines come to be its last.
+fn keep_end(old: &str, edit: Edit) -> Edit {
+    let new = edit.apply(old);
+    let was_open = !old.ends_with('\n') && !old.trim_start_matches('\u{feff}').is_empty();
+    if !was_open || !new.ends_with('\n') {
+        return edit;
+    }
+    let end = new.trim_end_matches(['\r', '\n']).len();
+    edit.then(old, &Edit::new(vec![Splice { range: end..new.len(), text: String::new() }]))
+}
+
 /// The edit for [`Op::Remove`]. A container that is left empty and not pruned is written down where nothing else says
 /// that it exists.
 fn remove_at(tree: &Tree<'_>, path: &Path, prune: usize) -> Result<Edit, Problem> {
@@ -209,6 +220,7 @@ fn remove_at(tree: &Tree<'_>, path: &Path, prune: usize) -> Result<Edit, Problem
             Ok(None) | Err(()) => return Ok(Edit::default()),
         }
     }
+    let target = id;
     for _ in 0..prune {
         let parent = tree.node(id).parent;
         if parent == ROOT || tree.node(parent).children.len() > 1 {
@@ -219,13 +231,13 @@ fn remove_at(tree: &Tree<'_>, path: &Path, prune: usize) -> Result<Edit, Problem
     if id == ROOT {
         return Ok(Edit::default());
     }
-    let mut done = Edit::new(remove::node(tree, id));
+    let mut done = Edit::new(remove::pruned(tree, id, target));
     let parent = tree.node(id).parent;
     if let (Some(key), true) = (&tree.node(id).key, tree.is_object(parent)) {
         let segs = tree.segs(parent);
         loop {
             let text = done.apply(tree.text);
-            let now = read::read(&text);
+            let now = read::read_again(tree, &text);
             let (holder, depth) = now.follow(&segs);
             let Some(rest) = (depth == segs.len()).then(|| now.child(holder, &key.name)).flatten() else { break };
             done = done.then(tree.text, &Edit::new(remove::node(&now, rest)));

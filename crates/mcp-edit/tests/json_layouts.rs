@@ -25,12 +25,12 @@ fn server() -> Value {
     ])
 }
 
-/// Sets `at` to `value`, compares with `after`, and where `back` says so takes it out again.
 #[track_caller]
 fn set(before: &str, at: &str, value: Value, after: &str) {
     assert_eq!(apply(before, Op::set(path(at), value)), after);
 }
 
+/// As [`set`], and taking it out again leaves no trace.
 #[track_caller]
 fn insert(before: &str, at: &str, value: Value, after: &str) {
     set(before, at, value, after);
@@ -95,11 +95,20 @@ fn a_new_entry_looks_as_its_neighbours_do() {
         server(),
         "{\n  \"s\": {\n    \"t\": { \"command\": \"u\" },\n    \"n\": { \"command\": \"npx\", \"args\": [\"-y\", \"x\"], \"env\": { \"K\": \"v\" } }\n  }\n}\n",
     );
-    insert("{\"a\":1,\"b\":2}", "c", server(), "{\"a\":1,\"b\":2,\"c\":{\"command\":\"npx\",\"args\":[\"-y\",\"x\"],\"env\":{\"K\":\"v\"}}}");
-    insert("{\n    \"a\": 1\n}", "s.t", one("x"), "{\n    \"a\": 1,\n    \"s\": {\n        \"t\": {\n            \"x\": 1\n        }\n    }\n}");
+    insert(
+        "{\"a\":1,\"b\":2}",
+        "c",
+        server(),
+        "{\"a\":1,\"b\":2,\"c\":{\"command\":\"npx\",\"args\":[\"-y\",\"x\"],\"env\":{\"K\":\"v\"}}}",
+    );
+    set(
+        "{\n    \"a\": 1\n}",
+        "s.t",
+        one("x"),
+        "{\n    \"a\": 1,\n    \"s\": {\n        \"t\": {\n            \"x\": 1\n        }\n    }\n}",
+    );
 }
 
-/// `insert` for the case above leaves the made container: that is what `prune` is for.
 #[test]
 fn made_containers_go_when_asked_to() {
     let before = "{\n    \"a\": 1\n}";
@@ -116,7 +125,12 @@ fn comments_stay_with_their_member() {
     insert("{\n  \"a\": 1 // note\n}\n", "b", Value::from(2), "{\n  \"a\": 1, // note\n  \"b\": 2\n}\n");
     insert("{\n  \"a\": 1, // note\n}\n", "b", Value::from(2), "{\n  \"a\": 1, // note\n  \"b\": 2,\n}\n");
     insert("{\n  \"a\": 1\n  // \"old\": 0\n}\n", "b", Value::from(2), "{\n  \"a\": 1,\n  \"b\": 2\n  // \"old\": 0\n}\n");
-    insert("{\n  \"a\": 1 /* x */ // y\n  /* z */ }", "b", Value::from(2), "{\n  \"a\": 1, /* x */ // y\n  \"b\": 2\n  /* z */ }");
+    insert(
+        "{\n  \"a\": 1 /* x */ // y\n  /* z */ }",
+        "b",
+        Value::from(2),
+        "{\n  \"a\": 1, /* x */ // y\n  \"b\": 2\n  /* z */ }",
+    );
     insert("{\"a\": 1 // x\n}", "b", Value::from(2), "{\"a\": 1, // x\n  \"b\": 2\n}");
     insert("{\"a\": 1 /* x */}", "b", Value::from(2), "{\"a\": 1, /* x */ \"b\": 2}");
     insert("{ \"a\": 1,\n  \"b\": 2 }\n", "c", Value::from(3), "{ \"a\": 1,\n  \"b\": 2,\n  \"c\": 3 }\n");
@@ -167,6 +181,15 @@ fn a_value_is_replaced_alone_and_an_object_member_by_member() {
 }
 
 #[test]
+fn a_new_root_is_merged_into_the_old_one() {
+    let set_root = |text: &str, value: Value| apply(text, Op::set(Path::default(), value));
+    assert_eq!(set_root("{ /* c */ \"a\": 1 }\r\n", Value::object([("a", one("x"))])), "{ /* c */ \"a\": {\"x\": 1} }\r\n");
+    assert_eq!(set_root("{ // c\r\n}", one("x")), "{ // c\r\n  \"x\": 1\r\n}");
+    assert_eq!(set_root("{}\r\n", one("x")), "{\r\n  \"x\": 1\r\n}\r\n");
+    assert_eq!(set_root("[1] // c", Value::Null), "null // c");
+}
+
+#[test]
 fn an_added_field_is_laid_out_as_in_the_entries_beside_it() {
     set(
         "{\n  \"s\": {\n    \"t\": {\n      \"env\": { \"A\": \"b\" }\n    },\n    \"n\": {\n      \"x\": 1\n    }\n  }\n}\n",
@@ -190,7 +213,10 @@ fn elements_of_a_list_are_found_by_name() {
     assert_eq!(made, "{\n  \"s\": [\n    {\n      \"name\": \"a\",\n      \"x\": 1\n    }\n  ]\n}\n");
     let document = Document::parse(&after, Format::Json).unwrap();
     let members = document.members(&list, Some("name")).unwrap().unwrap();
-    assert_eq!(members.iter().map(|m| (m.name.as_str(), &after[m.name_span.clone()])).collect::<Vec<_>>(), [("a", "\"a\""), ("b", "\"b\"")]);
+    assert_eq!(
+        members.iter().map(|m| (m.name.as_str(), &after[m.name_span.clone()])).collect::<Vec<_>>(),
+        [("a", "\"a\""), ("b", "\"b\"")]
+    );
     let hugging = "[{\n  \"name\": \"a\"\n}, {\n  \"name\": \"b\"\n}]\n";
     let after = apply(hugging, Op::set(Path::default().step(step("c")), Value::object([("name", Value::from("c"))])));
     assert_eq!(after, "[{\n  \"name\": \"a\"\n}, {\n  \"name\": \"b\"\n}, {\n  \"name\": \"c\"\n}]\n");
@@ -204,7 +230,7 @@ fn a_doubled_key_is_refused_where_it_stands_a_second_time() {
         (key, problem.place.unwrap().offset)
     };
     let escaped = "{\"mcp\\u0053ervers\": {}, \"mcpServers\": {}}";
-    assert_eq!(refused(escaped, Op::set(path("mcpServers.a"), one("x"))), ("mcpServers".to_owned(), 25));
+    assert_eq!(refused(escaped, Op::set(path("mcpServers.a"), one("x"))), ("mcpServers".to_owned(), 24));
     assert_eq!(refused("{\"a\": 1, \"a\": 2}", Op::remove(path("a"))), ("a".to_owned(), 9));
     assert_eq!(refused("{\"s\": {\"a\": {\"x\": 1, \"x\": 2}}}", Op::set(path("s.a"), one("y"))), ("x".to_owned(), 21));
     // One that is not on the way is none of our business.
@@ -216,7 +242,9 @@ fn a_doubled_key_is_refused_where_it_stands_a_second_time() {
 #[test]
 fn what_cannot_hold_members_is_named() {
     let problem = |text: &str, op: Op| Document::parse(text, Format::Json).unwrap().plan(&[op]).unwrap_err();
-    for (text, at, found) in [("[1]", "the document", "a list"), ("\"x\"", "the document", "a string"), ("{\"s\": 5}", "s", "a number")] {
+    for (text, at, found) in
+        [("[1]", "the document", "a list"), ("\"x\"", "the document", "a string"), ("{\"s\": 5}", "s", "a number")]
+    {
         let kind = problem(text, Op::set(path("s.a"), one("x"))).kind;
         assert_eq!(kind, ProblemKind::NotContainer { path: at.to_owned(), found: found.to_owned() });
     }
@@ -246,4 +274,23 @@ fn a_million_levels_beside_the_edit_do_no_harm() {
     assert!(matches!(document.get(&path("deep")).unwrap_err().kind, ProblemKind::Unsupported(_)));
     assert_eq!(apply(&text, Op::set(path("deep"), Value::from(1))), text.replace(&deep, "1"));
     assert_eq!(apply(&text, Op::remove(path("deep"))), "{\n  \"s\": {}\n}\n");
+}
+
+#[test]
+fn several_operations_make_one_edit() {
+    let text = "{\n  \"a\": 1, // one\n  \"b\": \"text\",\n  \"s\": { \"old\": {} }\n}\n";
+    let ops = [
+        Op::set(path("b"), Value::object([("c", one("x"))])),
+        Op::set(path("b.c.y"), Value::from(2)),
+        Op::Remove { path: path("s.old"), prune: 1 },
+        Op::set(path("s.new"), one("x")),
+        Op::remove(path("a")),
+    ];
+    let edit = Document::parse(text, Format::Json).unwrap().plan(&ops).unwrap();
+    let after = edit.apply(text);
+    let pretty = "{\n  \"b\": { \"c\": { \"x\": 1, \"y\": 2 } },\n  \"s\": {\n    \"new\": {\n      \"x\": 1\n    }\n  }\n}\n";
+    assert_eq!(after, pretty);
+    assert_eq!(edit.inverse(text).apply(&after), text);
+    let document = Document::parse(text, Format::Json).unwrap();
+    assert!(document.plan(&[Op::set(path("q"), Value::from(1)), Op::remove(path("q"))]).unwrap().is_empty());
 }

@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::fmt::Write;
+
 use mcp_edit::testing::{check_edit, check_text, named};
 use mcp_edit::{Format, Op, Path, Step, Value};
 use proptest::prelude::*;
@@ -26,7 +28,7 @@ fn scalar() -> impl Strategy<Value = Value> {
         proptest::sample::select(&["0", "-1", "30000", "12345678901234567890", "0.50", "1e3"][..])
             .prop_map(|n| Value::Number(n.into())),
         proptest::sample::select(
-            &["", "npx", "// no comment", "/* nor */", "{\"", "\\", "tab\t", "\u{1f600}", "line\nbreak", ",]}"][..]
+            &["", "npx", "\u{1}\u{1f}", "// no comment", "/* nor */", "{\"", "\\", "tab\t", "\u{1f600}", "line\nbreak", ",]}"][..]
         )
         .prop_map(Value::from),
     ]
@@ -106,8 +108,9 @@ impl Writer<'_> {
     fn string(&mut self, text: &str) {
         let plain = serde_json::to_string(text).unwrap();
         if self.roll(8) == 0 && !text.is_empty() && text.is_ascii() {
-            let escaped: String = text.bytes().map(|b| format!("\\u{b:04X}")).collect();
-            self.out.push_str(&format!("\"{escaped}\""));
+            self.out.push('"');
+            text.bytes().for_each(|b| write!(self.out, "\\u{b:04X}").unwrap());
+            self.out.push('"');
         } else {
             self.out.push_str(&plain);
         }

@@ -298,6 +298,13 @@ mod removal {
     }
 
     #[test]
+    fn a_comment_in_a_pruned_table_stays() {
+        check("[m]\n# my servers\n\n[m.a]\nc = 1\n", &remove("m.a", 1), "# my servers\n");
+        check("x = 1\n\n[m.a]\n# why\nc = 1\n", &remove("m.a.c", 2), "x = 1\n# why\n");
+        check("x = 1\n\n[m.a]\n# why\nc = 1\n", &remove("m.a", 2), "x = 1\n");
+    }
+
+    #[test]
     fn elements_of_lists() {
         let before = "[[l]]\nn = \"a\"\n\n[l.sub]\nx = 1\n\n[[l]]\nn = \"b\"\n";
         check(before, &remove("l.n=a", 0), "[[l]]\nn = \"b\"\n");
@@ -392,12 +399,13 @@ mod problems {
     #[test]
     fn syntax_errors_have_a_place_and_a_sentence() {
         for (text, place) in
-            [("a = \n", "1:4"), ("[a\nb = 1\n", "1:3"), ("x = 1\ny = \"é\" z\n", "2:9"), ("a = 99999999999999999999\n", "1:5")]
+            [("a = \n", "1:5"), ("[a\nb = 1\n", "1:3"), ("x = 1\ny = \"é\" z\n", "2:9"), ("a = 99999999999999999999\n", "1:5")]
         {
             let problem = problem(text);
             assert!(matches!(&problem.kind, ProblemKind::Syntax(s) if s.len() > 5), "{text}: {problem:?}");
             assert_eq!(problem.place.unwrap().to_string(), place, "{text}: {problem}");
         }
+        assert_eq!(problem("a = # none\n").to_string(), "a value is missing here at 1:5");
         assert_eq!(problem("a = 1\n<<<<<<< HEAD\nb = 1\n").kind, ProblemKind::ConflictMarkers);
     }
 

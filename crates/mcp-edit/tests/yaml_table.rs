@@ -412,6 +412,23 @@ fn refusals_name_the_place() {
 }
 
 #[test]
+fn ends_and_line_breaks_are_kept() {
+    removes("a: 1\n\nb: 2", "b", 0, "a: 1");
+    removes("a: \nb: 2", "b", 0, "a: ");
+    removes("a: |\n  x\nb: 2", "b", 0, "a: |\n  x");
+    removes("a: |+\n  x\nb: 2\n\nc: 3\n", "b", 0, "a: |+\n  x\nc: 3\n");
+    removes("x: 1\n: 2\n", "", 0, "x: 1\n");
+    adds("a:\n  b: 1\r\nc: 2\n", "a.new", &1.into(), "a:\n  b: 1\r\n  new: 1\r\nc: 2\n");
+    let unsupported = |k: &ProblemKind| matches!(k, ProblemKind::Unsupported(_));
+    refuses("a: |+\n  x\nb: 2", &Op::remove(path("b")), 3, 1, unsupported);
+    refuses("a: |+\n  x", &Op::set(path("b"), 1.into()), 2, 4, unsupported);
+    let renamed = edit("- name: a\n", &Op::set(path("@a.name"), "b".into())).unwrap_err();
+    assert!(unsupported(&renamed.kind), "{renamed}");
+    let odd = edit("a: 1\n", &Op::set(path("b"), Value::Number("1_000".into()))).unwrap_err();
+    assert!(unsupported(&odd.kind), "{odd}");
+}
+
+#[test]
 fn laughs_are_bounded() {
     let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for i in 1..12 {

@@ -164,6 +164,16 @@ pub fn read(path: &Path) -> Result<Found, ReadError> {
     })
 }
 
+/// Makes a symbolic link to a file. Windows may ask for a privilege.
+pub fn link(target: &Path, link: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    return std::os::unix::fs::symlink(target, link);
+    #[cfg(windows)]
+    return std::os::windows::fs::symlink_file(target, link);
+    #[cfg(not(any(unix, windows)))]
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Follows every link of `path`, also those of its directories. What is not there yet stays as named below the part that is.
 pub fn resolve(path: &Path) -> Result<Target, ReadError> {
     let named = std::path::absolute(path).map_err(|e| ReadError::from_io(path, e))?;

@@ -57,6 +57,9 @@ struct Status {
     /// The record that undid this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     undone_by: Option<u64>,
+    /// The undoing was itself undone: the record stands again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    stands_again: bool,
     /// Edits (by position) that were noted and then not made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     abandoned: Vec<usize>,
@@ -195,6 +198,15 @@ impl Journal {
 
     /// Notes that record `id` was undone by record `by`.
     pub fn mark_undone(&self, id: u64, by: u64) -> Result<(), JournalError> {
+        self.add_status(id, Status { undone_by: Some(by), ..Status::default() })
+    }
+
+    /// Notes that the undoing of record `id` was itself undone.
+    pub fn mark_standing(&self, id: u64) -> Result<(), JournalError> {
+        self.add_status(id, Status { stands_again: true, ..Status::default() })
+    }
+
+    fn add_status(&self, id: u64, status: Status) -> Result<(), JournalError> {
         let path = self.path(id);
         let file = match OpenOptions::new().read(true).append(true).open(&path) {
             Ok(file) => file,
@@ -202,7 +214,7 @@ impl Journal {
             Err(source) => return Err(JournalError::Io { action: "write", path, source }),
         };
         let mut writer = RecordWriter { id, path, file, edits: 0 };
-        writer.write(&[Line::Status(Status { undone_by: Some(by), ..Status::default() })], true)
+        writer.write(&[Line::Status(status)], true)
     }
 
     /// Deletes records beyond the newest `keep` and those older than `max_age`. The newest always stays, since numbers
@@ -250,12 +262,15 @@ impl RecordWriter {
         let first = self.edits;
         self.edits += edits.len();
         let lines: Vec<Line> = edits.into_iter().map(|edit| Line::Edit(Box::new(edit))).collect();
-        self.write(&lines, true)?;
-        if first == 0
-            && let Some(dir) = self.path.parent()
-        {
-            sys::sync_dir(dir).map_err(|source| JournalError::Io { action: "write", path: dir.to_owned(), source })?;
-        }
+        let dir = self.path.parent().filter(|_| first == 0).map(Path::to_owned);
+        let Some(dir) = dir else { return self.write(&lines, true).map(|()| first) };
+        // The file is new: its name must last, too. Asked for both at once, a disk takes the time of one.
+        std::thread::scope(|scope| {
+            let synced = scope.spawn(|| sys::sync_dir(&dir));
+            self.write(&lines, true)?;
+            let failed = |source| JournalError::Io { action: "write", path: dir.clone(), source };
+            synced.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map_err(failed)
+        })?;
         Ok(first)
     }
 
@@ -324,7 +339,7 @@ fn parse(bytes: &[u8], path: &Path) -> Result<Record, JournalError> {
         match serde_json::from_slice(line) {
             Ok(Line::Edit(edit)) => record.edits.push(*edit),
             Ok(Line::Status(status)) => {
-                record.undone_by = status.undone_by.or(record.undone_by);
+                record.undone_by = status.undone_by.or(record.undone_by).filter(|_| !status.stands_again);
                 record.abandoned.extend(status.abandoned);
             }
             // Legal JSON of an unknown kind comes from a newer version.

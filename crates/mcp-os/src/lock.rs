@@ -69,8 +69,9 @@ impl FileLock {
                 _ => "another `mcp`".to_owned(),
             }
         })?;
-        // A courtesy to whoever waits; not needed for the lock to work.
-        let _ = file.set_len(0).and_then(|()| write!(file, "{}", std::process::id()));
+        // A courtesy to whoever waits; not needed for the lock to work. Always as long, so that nothing is cut off: ext4
+        // hurries a file to the disk that was emptied and written anew.
+        let _ = file.rewind().and_then(|()| writeln!(file, "{:>10}", std::process::id()));
         Ok(Self { _file: file })
     }
 

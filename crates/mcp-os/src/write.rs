@@ -23,7 +23,10 @@ use crate::file::{self, Opened, ReadError, Target};
 use crate::sys::{self, Stamp};
 
 mod in_place;
+mod many;
 mod swap;
+
+pub use many::{Request, commit_all, prepare_all};
 
 /// How every temporary file of ours begins.
 pub const TEMP_PREFIX: &str = ".mcp-";
@@ -115,7 +118,7 @@ pub enum WriteError {
     /// Another program replaced the file in the same instant, and giving it its name back failed.
     #[error("write {}: what another program wrote there in the same instant is now in {}", path.display(), copy.display())]
     Displaced {
-        /// The file, which has the new content.
+        /// The file, which was written or deleted.
         path: PathBuf,
         /// The other program's content.
         copy: PathBuf,
@@ -181,6 +184,7 @@ pub struct Prepared<'a> {
     step: Step,
     /// The old file as it was compared; `None` if there is none.
     stamp: Option<Stamp>,
+    /// After `step`: a directory is empty once the temporary file in it is gone.
     dirs: CreatedDirs,
     recovery: PathBuf,
 }
@@ -331,10 +335,8 @@ pub fn remove(target: &Target, before: &[u8]) -> Result<bool, WriteError> {
         Some(old) if old.bytes == before => {}
         other => return Err(WriteError::Changed { path, now: other.map(|o| o.bytes) }),
     }
-    match file::retrying(sys::is_held_by_another, || std::fs::remove_file(&path)) {
-        Ok(()) => Ok(path.parent().is_some_and(|dir| sys::sync_dir(dir).is_ok())),
-        Err(source) => Err(WriteError::Delete { path, source }),
-    }
+    swap::remove(&path, before, &temp_prefix(&path))?;
+    Ok(path.parent().is_some_and(|dir| sys::sync_dir(dir).is_ok()))
 }
 
 /// Removes directories we made (outermost first), as far as they are empty. Returns those removed.

@@ -1,5 +1,5 @@
 //! Reading and replacing files of every awkward kind.
-#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a failed unwrap is a failed test")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -98,6 +98,27 @@ fn another_programs_change_is_never_overwritten() {
 }
 
 #[test]
+fn several_files_are_written_together_and_one_refusal_stops_no_other() {
+    let place = Place::new();
+    let paths: Vec<PathBuf> = (0..12).map(|n| place.path(&format!("{n}"))).collect();
+    for path in &paths {
+        fs::write(path, "one").unwrap();
+    }
+    let targets: Vec<_> = paths.iter().map(|path| file::resolve(path).unwrap()).collect();
+    fs::write(&paths[3], "theirs").unwrap();
+    let request = |target| write::Request { target, before: Some(b"one"), after: b"two", options: place.options() };
+    let requests: Vec<_> = targets.iter().map(request).collect();
+    let prepared = write::prepare_all(&requests);
+    let refused: Vec<usize> = prepared.iter().enumerate().filter(|(_, p)| p.is_err()).map(|(n, _)| n).collect();
+    assert_eq!(refused, [3]);
+    let written = write::commit_all(prepared.into_iter().filter_map(Result::ok).collect());
+    assert!(written.iter().all(|w| w.as_ref().is_ok_and(|w| w.method == Method::Renamed)));
+    for (n, path) in paths.iter().enumerate() {
+        assert_eq!(fs::read_to_string(path).unwrap(), if n == 3 { "theirs" } else { "two" });
+    }
+}
+
+#[test]
 fn deleting_compares_too() {
     let place = Place::new();
     let path = place.path("f");
@@ -133,6 +154,46 @@ fn sixteen_threads_lose_no_line() {
     lines.sort_unstable();
     lines.dedup();
     assert_eq!(lines.len(), threads * rounds);
+}
+
+/// Another program replaces the file at any moment, asking nobody. What it wrote must be there in the end, alone or with
+/// our line after it, and never what it had replaced.
+#[test]
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
+fn a_program_that_knows_no_lock_loses_nothing_either() {
+    let place = Place::new();
+    let path = place.path("f");
+    let mut outcomes = [0, 0];
+    for round in 0..300_u64 {
+        fs::write(&path, "before").unwrap();
+        let target = file::resolve(&path).unwrap();
+        let prepared = write::prepare(&target, Some(b"before"), b"before, and ours", &place.options()).unwrap();
+        fs::write(place.path("theirs"), "theirs").unwrap();
+        let start = std::sync::Barrier::new(2);
+        let result = std::thread::scope(|scope| {
+            let ours = scope.spawn(|| {
+                start.wait();
+                prepared.commit()
+            });
+            start.wait();
+            // Sleeping is too coarse to meet the few microseconds that count.
+            let started = std::time::Instant::now();
+            while started.elapsed() < Duration::from_nanos(round * 300) {
+                std::hint::spin_loop();
+            }
+            fs::rename(place.path("theirs"), &path).unwrap();
+            ours.join().unwrap()
+        });
+        assert_eq!(fs::read_to_string(&path).unwrap(), "theirs", "round {round}: {result:?}");
+        match result {
+            // Ours came first, and then theirs.
+            Ok(_) => outcomes[0] += 1,
+            Err(WriteError::Changed { .. }) => outcomes[1] += 1,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    println!("written {}, refused {}", outcomes[0], outcomes[1]);
+    assert_eq!(place.left_behind(), Vec::<PathBuf>::new());
 }
 
 #[test]
@@ -230,7 +291,7 @@ mod unix {
     fn pipes_sockets_and_devices_are_named_and_never_opened() {
         let place = Place::new();
         let fifo = place.path("fifo");
-        rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
         let _socket = std::os::unix::net::UnixListener::bind(place.path("socket")).unwrap();
         let kind = |path: &Path| match file::read(path) {
             Err(ReadError::NotAFile { kind, .. }) => kind,

@@ -57,6 +57,10 @@ pub struct Outcome {
 }
 
 /// What goes wrong.
+#[cfg_attr(
+    not(all(target_os = "linux", target_env = "gnu", any(target_arch = "x86_64", target_arch = "aarch64"))),
+    expect(dead_code, reason = "nothing is traced here")
+)]
 enum Fault<'a> {
     Nothing,
     /// Killed when it begins the call at this position.

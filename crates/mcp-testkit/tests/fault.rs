@@ -47,6 +47,8 @@ fn main() -> ExitCode {
         trial("killed_at_any_call_a_new_file_is_absent_or_whole", || killed(Kind::Create)),
         trial("any_error_at_any_call_leaves_old_bytes_or_new_ones", || failed(Kind::Replace)),
         trial("any_error_at_any_call_leaves_no_file_or_a_whole_one", || failed(Kind::Create)),
+        trial("killed_at_any_call_a_file_is_whole_or_deleted", || killed(Kind::Delete)),
+        trial("any_error_at_any_call_leaves_a_file_whole_or_deleted", || failed(Kind::Delete)),
         trial("any_error_in_place_leaves_old_bytes_or_new_ones", || failed(Kind::Linked)),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
@@ -60,6 +62,10 @@ fn victim(path: &Path) -> Result<(), Box<dyn Error>> {
     let found = file::read(path)?;
     if std::env::var_os("MCP_FAULT_NAIVE").is_some() {
         return Ok(std::fs::write(path, new())?);
+    }
+    if std::env::var_os("MCP_FAULT_DELETE").is_some() {
+        write::remove(found.target(), OLD.as_bytes())?;
+        return Ok(());
     }
     let before = found.bytes().map(std::str::from_utf8).transpose()?;
     let (after, splice) = match before {
@@ -81,6 +87,7 @@ enum Kind {
     Replace,
     Create,
     Linked,
+    Delete,
 }
 
 /// A file in a directory of its own, and the program's state beside that.
@@ -91,7 +98,8 @@ struct Place {
 
 impl Place {
     fn new(kind: Kind) -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        // In memory, syncing costs nothing, and this makes some 1,700 runs of several syncs each.
+        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let place = Self { dir, kind };
         if kind != Kind::Create {
             std::fs::create_dir(place.path().parent().unwrap()).unwrap();
@@ -110,6 +118,9 @@ impl Place {
     fn command(&self) -> Command {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.env("MCP_FAULT_FILE", self.path());
+        if self.kind == Kind::Delete {
+            command.env("MCP_FAULT_DELETE", "1");
+        }
         command
     }
 
@@ -117,8 +128,15 @@ impl Place {
         Journal::open(&self.dir.path().join("state"))
     }
 
-    /// `Some(true)`: the new bytes; `Some(false)`: the old ones, or none where there were none.
+    /// `Some(true)`: the new bytes, or none if that was the order; `Some(false)`: the old ones, or none where there were none.
     fn is_new(&self) -> Option<bool> {
+        if self.kind == Kind::Delete {
+            return match std::fs::read_to_string(self.path()) {
+                Ok(text) if text == OLD => Some(false),
+                Ok(_) => None,
+                Err(_) => Some(true),
+            };
+        }
         let new = if self.kind == Kind::Create { ADDED.to_owned() } else { new() };
         match std::fs::read_to_string(self.path()) {
             Ok(text) if text == new => Some(true),
@@ -132,7 +150,7 @@ impl Place {
     fn check_undo(&self) -> Result<(), String> {
         let (records, unreadable) = self.journal().list().map_err(|e| e.to_string())?;
         // A record whose header was cut off is all that may be unreadable.
-        if self.is_new() != Some(true) {
+        if self.is_new() != Some(true) || self.kind == Kind::Delete {
             return Ok(());
         }
         let text = std::fs::read_to_string(self.path()).map_err(|e| e.to_string())?;
@@ -223,13 +241,14 @@ fn failed(kind: Kind) -> Result<(), Failed> {
             // A message that failed to be printed is the one thing that may fail unsaid.
             assert!(outcome.end == End::Exited(0) || text(&outcome).contains("error: "), "{}", at());
             place.check_undo().map_err(|e| format!("{}: {e}", at()))?;
+            // Nobody can clean up when cleaning up is what fails.
             if call.name != "unlink" && call.name != "unlinkat" {
                 assert_eq!(left_behind(&place), Vec::<PathBuf>::new(), "{}", at());
             }
         }
     }
     eprintln!("refused {refused} times, done {done} times");
-    assert!(refused > 20 && done > 0, "refused {refused} times, done {done} times");
+    assert!(refused > 20 && done > 4, "refused {refused} times, done {done} times");
     Ok(())
 }
 

@@ -209,7 +209,7 @@ fn words_go_to_arguments_in_order_and_flags_to_the_end() {
     assert_eq!(resolve("git", &["-r", "/r"]).unwrap(), "uvx mcp-server-git -r /r");
     assert_eq!(resolve("git", &["/r", "-v"]).unwrap(), "uvx mcp-server-git --repository /r -v");
     assert_eq!(resolve("playwright", &["--headless"]).unwrap(), "npx -y @playwright/mcp --headless");
-    assert!(resolve("sqlite", &["/d.db"]).unwrap().ends_with("--dsn sqlite:////d.db"));
+    assert!(resolve("sqlite", &["sqlite:///d.db"]).unwrap().ends_with(" --dsn sqlite:///d.db"));
     assert_eq!(resolve("linear", &["/x"]).unwrap_err().unusable, ["/x"]);
 }
 

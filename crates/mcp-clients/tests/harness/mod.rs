@@ -182,7 +182,7 @@ pub(crate) fn run(client: &Descriptor, folder: &Path) -> Res<()> {
             };
             site.means(&after, name, &wanted)?;
             if planned.outcome == Outcome::Added {
-                site.removal(&old, &planned, go(Some(&after), &Change::Uninstall { name: name.clone() })?, name)?;
+                site.removal(&old, &planned, &go(Some(&after), &Change::Uninstall { name: name.clone() })?, name)?;
             }
         }
         Change::Uninstall { name } => ensure(site.value(&after, name)?.is_none(), || "the entry is still there".into())?,
@@ -227,13 +227,17 @@ impl Site<'_> {
 
     /// Taking out what was just put in gives the first bytes, unless the container was empty before: then a remover
     /// cannot know that the user did not want it.
-    fn removal(&self, old: &str, installed: &Planned, removed: Planned, name: &str) -> Res<()> {
+    fn removal(&self, old: &str, installed: &Planned, removed: &Planned, name: &str) -> Res<()> {
         ensure(removed.outcome == Outcome::Removed, || "uninstall found nothing".into())?;
         ensure(self.value(&removed.after, name)?.is_none(), || "uninstall left the entry".into())?;
         let document = Document::parse(old, self.file.format.editor())?;
-        let table = &tables(self.file, self.project)[0];
-        let others = document.members(table, self.file.named_by.as_deref())?.is_some_and(|m| !m.is_empty());
-        ensure(!others || removed.after == old, || format!("install and uninstall of\n{}\nleave\n{}", installed.after, removed.after))
+        let mut others = false;
+        for table in tables(self.file, self.project) {
+            others |= document.members(&table, self.file.named_by.as_deref())?.is_some_and(|m| !m.is_empty());
+        }
+        ensure(!others || removed.after == old, || {
+            format!("install and uninstall of\n{}\nleave\n{}", installed.after, removed.after)
+        })
     }
 
     fn is_on(&self, after: &str, name: &str, on: bool) -> Res<()> {
@@ -246,21 +250,23 @@ impl Site<'_> {
         ensure(have == on, || format!("the entry is {}", if have { "on" } else { "off" }))
     }
 
-    /// By the words of readers that are not ours: a text other programs could read is still one they can read, and but
-    /// for the entry (and the list of what is off) it means the same.
+    /// But for the entry (and the list of what is off) the text means the same. Where there is a reader that is not ours,
+    /// it has the word: what other programs could read, they still can.
     fn nothing_else(&self, old: &str, after: &str, name: &str) -> Res<()> {
         let strict = |text: &str| serde_json::from_str::<serde_json::Value>(text.trim_start_matches('\u{feff}'));
+        let ours = |text: &str| -> Res<serde_json::Value> {
+            let document = Document::parse(text, self.file.format.editor())?;
+            Ok(document.get(&mcp_edit::Path::default())?.map_or(serde_json::Value::Null, |n| plain(&n.value)))
+        };
         let (old, after) = match self.file.format {
-            FileFormat::Json | FileFormat::Jsonc if old.trim().is_empty() => {
-                strict(after)?;
-                return Ok(());
-            }
+            FileFormat::Json | FileFormat::Jsonc if old.trim().is_empty() => return strict(after).map(drop).map_err(Into::into),
             FileFormat::Json | FileFormat::Jsonc => match strict(old) {
                 Ok(old) => (old, strict(after)?),
-                Err(_) => return Ok(()),
+                Err(_) => (ours(old)?, ours(after)?),
             },
             FileFormat::Toml => (toml::from_str(old)?, toml::from_str(after)?),
-            FileFormat::Yaml => return Ok(()),
+            FileFormat::Yaml if old.trim().is_empty() => return Ok(()),
+            FileFormat::Yaml => (ours(old)?, ours(after)?),
         };
         let without = |mut value: serde_json::Value| {
             let mut lists: Vec<Vec<String>> = tables(self.file, self.project).iter().map(keys).collect();
@@ -271,7 +277,10 @@ impl Site<'_> {
                 if let Some(at) = path.iter().try_fold(&mut value, |v, k| v.get_mut(k)) {
                     match at {
                         serde_json::Value::Object(members) => drop(members.shift_remove(name)),
-                        serde_json::Value::Array(items) => items.retain(|v| v != name),
+                        serde_json::Value::Array(items) => {
+                            let named = self.file.named_by.as_deref().unwrap_or_default();
+                            items.retain(|v| v != name && v.get(named).is_none_or(|n| n != name));
+                        }
                         _ => {}
                     }
                 }
@@ -281,6 +290,18 @@ impl Site<'_> {
         };
         let (old, after) = (without(old), without(after));
         ensure(old == after, || format!("more than the entry changed:\n{old:#}\n{after:#}"))
+    }
+}
+
+/// A value for comparing; numbers as they are spelled.
+fn plain(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Null => serde_json::Value::Null,
+        Value::Bool(truth) => (*truth).into(),
+        Value::Number(number) => number.to_string().into(),
+        Value::String(text) => text.clone().into(),
+        Value::Array(items) => items.iter().map(plain).collect(),
+        Value::Object(members) => members.iter().map(|(k, v)| (k.clone(), plain(v))).collect(),
     }
 }
 
@@ -298,7 +319,8 @@ fn prune(value: &mut serde_json::Value, path: &[String]) {
     let (Some((key, rest)), Some(members)) = (path.split_first(), value.as_object_mut()) else { return };
     if let Some(inner) = members.get_mut(key) {
         prune(inner, rest);
-        if matches!(inner, serde_json::Value::Object(m) if m.is_empty()) || matches!(inner, serde_json::Value::Array(a) if a.is_empty())
+        if matches!(inner, serde_json::Value::Object(m) if m.is_empty())
+            || matches!(inner, serde_json::Value::Array(a) if a.is_empty())
         {
             members.shift_remove(key);
         }

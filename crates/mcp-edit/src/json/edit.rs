@@ -182,10 +182,10 @@ impl Removal {
                 // What follows on this line takes our place on it.
                 start..walk.blanks(end)
             });
-        } else if let (None, Some(next)) = (previous, next)
-            && walk.text[end..next.start()].trim().is_empty()
-        {
-            cuts.push(start..next.start());
+        } else if let (None, Some(next)) = (previous, next) {
+            // The first of several: what stands between the bracket and us is now between the bracket and the next.
+            let until = if walk.text[end..next.start()].trim().is_empty() { next.start() } else { walk.blanks(end) };
+            cuts.push(start..until);
         } else {
             cuts.push(walk.blanks_back(start)..end);
         }

@@ -335,7 +335,7 @@ mod tests {
 
     #[test]
     fn escapes_are_decoded_and_half_pairs_replaced() {
-        assert_eq!(unescape(r#"mcp\u0053ervers"#), "mcpServers");
+        assert_eq!(unescape(r"mcp\u0053ervers"), "mcpServers");
         assert_eq!(unescape(r#"\"\\\/\b\f\n\r\t"#), "\"\\/\u{8}\u{c}\n\r\t");
         assert_eq!(unescape(r"\ud83d\uDE00!"), "\u{1f600}!");
         assert_eq!(unescape(r"\ud83d\u0041 \udE00"), "\u{fffd}A \u{fffd}");

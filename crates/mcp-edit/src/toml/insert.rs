@@ -214,7 +214,7 @@ fn entries(tree: &Tree<'_>, table: Id, entries: &[(String, &Value)]) -> Vec<Spli
 
 /// Lines before the line with this index. At the end of a text without final newline there will be none either.
 fn put(tree: &Tree<'_>, at: usize, lines: &[String]) -> Splice {
-    let newline = tree.newline();
+    let newline = tree.newline;
     let mut text: String = lines.iter().flat_map(|line| [line.as_str(), newline]).collect();
     let offset = tree.lines.get(at).map_or(tree.text.len(), |l| l.range.start);
     if at == tree.lines.len() && at > 0 && !tree.text.ends_with('\n') {

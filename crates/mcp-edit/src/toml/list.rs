@@ -37,7 +37,7 @@ pub(super) fn push(tree: &Tree<'_>, list: &List, braces: bool, text: &str) -> Ve
     let Some(lines) = own_lines(tree, list, list.items.len() - 1) else {
         return vec![insert(last.span.end, format!(", {text}"))];
     };
-    let (newline, indent) = (tree.newline(), &tree.text[lines.start..last.span.start]);
+    let (newline, indent) = (tree.newline, &tree.text[lines.start..last.span.start]);
     if last.comma.is_some() {
         return vec![insert(lines.end, format!("{newline}{indent}{text},"))];
     }

@@ -24,6 +24,12 @@ pub(super) fn check(text: &str) -> Result<(), Problem> {
         let raw = text.get(span.clone()).unwrap_or_default();
         return Err(Problem::at(text, span.start, ProblemKind::DuplicateKey(key_name(raw, span.clone()))));
     }
+    let before = text.get(..span.start).unwrap_or_default().trim_end_matches([' ', '\t']);
+    let rest = text.get(span.start..).unwrap_or_default().trim_start_matches([' ', '\t']);
+    if before.ends_with('=') && (rest.is_empty() || rest.starts_with(['\r', '\n', '#'])) {
+        // The parser takes what is not there for a string without quotes.
+        return Err(Problem::syntax(text, span.start, "a value is missing here"));
+    }
     Err(Problem::syntax(text, span.start, message))
 }
 
@@ -33,6 +39,18 @@ fn key_name(raw: &str, span: Range<usize>) -> String {
     let mut name = Cow::Borrowed("");
     Raw::new_unchecked(raw, encoding, toml_parser::Span::new_unchecked(span.start, span.end)).decode_key(&mut name, &mut ());
     name.into_owned()
+}
+
+/// Reads what an edit made of a text; the newline stays that of the first text, which may be gone for a moment.
+pub(super) fn read_again<'n>(before: &Tree<'_>, text: &'n str) -> Tree<'n> {
+    Tree { newline: before.newline, ..read(text) }
+}
+
+/// What most lines end with.
+fn newline(text: &str) -> &'static str {
+    let all = memchr::memchr_iter(b'\n', text.as_bytes()).count();
+    let crlf = text.matches("\r\n").count();
+    if crlf * 2 > all { "\r\n" } else { "\n" }
 }
 
 /// Reads a legal text. On an illegal one the tree is any tree.
@@ -48,6 +66,7 @@ pub(super) fn read(text: &str) -> Tree<'_> {
         entries: Vec::new(),
         blocks: vec![Block { table: ROOT, lines: 0..0 }],
         lines: Vec::new(),
+        newline: newline(text),
     };
     let mut reader = Reader { events, at: 0, tree };
     reader.document();
@@ -141,9 +160,6 @@ impl Reader<'_> {
         let mut table = ROOT;
         for key in keys {
             table = self.table(table, key, &span);
-            if let (Kind::Tables, Some(element)) = (&self.tree.node(table).kind, self.tree.node(table).children.last()) {
-                table = *element;
-            }
         }
         let Some(last) = last else { return table };
         if open.kind() == EventKind::ArrayTableOpen {
@@ -160,9 +176,13 @@ impl Reader<'_> {
         table
     }
 
+    /// The table `key` in `parent`, made if need be; of an array of tables, the last one.
     fn table(&mut self, parent: Id, key: Key, span: &Range<usize>) -> Id {
         match self.tree.child(parent, &key.name) {
-            Some(table) => table,
+            Some(id) => match (&self.tree.node(id).kind, self.tree.node(id).children.last()) {
+                (Kind::Tables, Some(element)) => *element,
+                _ => id,
+            },
             None => self.add(parent, Some(key), Kind::Table { block: None }, span.clone()),
         }
     }

@@ -9,6 +9,11 @@ use crate::Splice;
 /// Takes `id` away. Of a table that is spread over several items of one pair of braces, only the last item goes: ask
 /// again until nothing is left.
 pub(super) fn node(tree: &Tree<'_>, id: Id) -> Vec<Splice> {
+    pruned(tree, id, id)
+}
+
+/// Takes `id` away, which holds nothing but `target`. Comments in what is not `target` stay.
+pub(super) fn pruned(tree: &Tree<'_>, id: Id, target: Id) -> Vec<Splice> {
     let parent = tree.node(id).parent;
     if let Kind::Array(inside) = &tree.node(parent).kind {
         let index = tree.node(parent).children.iter().position(|c| *c == id).unwrap_or(0);
@@ -30,7 +35,12 @@ pub(super) fn node(tree: &Tree<'_>, id: Id) -> Vec<Splice> {
         let lines = &tree.blocks[block].lines;
         // Nothing between two tables that both go belongs to anyone else.
         let end = if blocks.peek() == Some(&(block + 1)) { lines.end } else { tree.block_end(block) };
-        gone[lines.start..end].fill(true);
+        let is_comment = |l: usize| tree.lines[l].kind == LineKind::Comment;
+        if !tree.within(tree.blocks[block].table, target) && (lines.start..end).any(is_comment) {
+            gone[lines.start] = true;
+        } else {
+            gone[lines.start..end].fill(true);
+        }
     }
     drop_blank_lines(tree, &mut gone);
     cut_lines(tree, &gone)

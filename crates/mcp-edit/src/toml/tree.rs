@@ -106,6 +106,8 @@ pub(super) struct Tree<'t> {
     pub(super) entries: Vec<Entry>,
     pub(super) blocks: Vec<Block>,
     pub(super) lines: Vec<Line>,
+    /// What the file ends its lines with.
+    pub(super) newline: &'static str,
 }
 
 impl Tree<'_> {
@@ -275,13 +277,6 @@ impl Tree<'_> {
     pub(super) fn indent(&self, line: usize) -> &str {
         let text = &self.text[self.lines[line].range.clone()];
         &text[..text.len() - text.trim_start_matches([' ', '\t']).len()]
-    }
-
-    /// What the file ends its lines with.
-    pub(super) fn newline(&self) -> &'static str {
-        let all = memchr::memchr_iter(b'\n', self.text.as_bytes()).count();
-        let crlf = self.text.matches("\r\n").count();
-        if crlf * 2 > all { "\r\n" } else { "\n" }
     }
 
     /// How an entry writes its equals sign.

@@ -9,6 +9,18 @@ pub(super) fn newline(text: &str) -> &'static str {
     }
 }
 
+/// The line break at an offset; where there is none, `otherwise`.
+pub(super) fn break_at(text: &str, at: usize, otherwise: &'static str) -> &'static str {
+    let rest = &text[at..];
+    ["\r\n", "\n", "\r"].into_iter().find(|nl| rest.starts_with(nl)).unwrap_or(otherwise)
+}
+
+/// The end of the line above the one that starts at `line`.
+pub(super) fn end_above(text: &str, line: usize) -> usize {
+    let before = &text[..line];
+    before.strip_suffix("\r\n").or_else(|| before.strip_suffix(['\n', '\r'])).unwrap_or(before).len()
+}
+
 /// The offset of the line break that ends the line of `at`, or of the end of the text.
 pub(super) fn line_end(text: &str, at: usize) -> usize {
     memchr::memchr2(b'\n', b'\r', &text.as_bytes()[at..]).map_or(text.len(), |i| at + i)

@@ -32,16 +32,17 @@ impl<'t> Backend<'t> for Yaml<'t> {
     fn get(&self, path: &Path) -> Result<Option<Node>, Problem> {
         let reading = Reading::new(self.text, &self.tree);
         let Way::Found(way) = reading.follow(path)? else { return Ok(None) };
-        match reading.at(&way) {
-            Some(node) => Ok(Some(Node { span: node.start..node.end, value: reading.value(node)? })),
-            None => Ok(None),
-        }
+        let Some(node) = reading.at(&way) else {
+            let end = self.tree.end;
+            return Ok(Some(Node { span: end..end, value: Value::Object(Vec::new()) }));
+        };
+        Ok(Some(Node { span: node.start..node.end, value: reading.value(node)? }))
     }
 
     fn members(&self, path: &Path, name_field: Option<&str>) -> Result<Option<Vec<Member>>, Problem> {
         let reading = Reading::new(self.text, &self.tree);
         let Way::Found(way) = reading.follow(path)? else { return Ok(None) };
-        let Some(node) = reading.at(&way) else { return Ok(None) };
+        let Some(node) = reading.at(&way) else { return Ok(Some(Vec::new())) };
         let member = |name: String, name_span, node: &tree::Node<'_>| {
             Ok(Member { name, name_span, node: Node { span: node.start..node.end, value: reading.value(node)? } })
         };

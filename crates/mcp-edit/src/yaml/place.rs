@@ -1,7 +1,7 @@
 //! Where the bytes of one change go.
 
 use super::lines::{
-    broken, column, first_on_line, is_blank, line_end, line_start, newline, next_line, skip_trivia, with_comments,
+    break_at, broken, column, end_above, first_on_line, is_blank, line_end, line_start, next_line, skip_trivia, with_comments,
 };
 use super::scalar::{double_quoted, single_quoted};
 use super::style::{Flow, Style};
@@ -69,10 +69,13 @@ impl<'a, 't> Placing<'a, 't> {
             _ => return self.replace(way, &made()),
         };
         match form {
+            Form::Block if keeps_blank_lines(node) && node.end == self.text.len() => {
+                Err(self.unsupported(node.end, "a line break here would become part of the text above"))
+            }
             Form::Block => Ok(vec![self.insert_block(node, key, value, &mut style)]),
-            Form::Flow if node.has_children() || in_flow || way.is_empty() => Ok(self.insert_flow(node, key, value, &style)),
+            Form::Flow if node.has_children() || in_flow || way.is_empty() => Ok(self.insert_flow(node, key, value, &mut style)),
             Form::Flow if text_is_blank(&self.text[node.start + 1..node.end - 1]) => self.replace(way, &made()),
-            Form::Flow => Ok(self.insert_flow(node, key, value, &style)),
+            Form::Flow => Ok(self.insert_flow(node, key, value, &mut style)),
             Form::Pair => Err(self.unsupported(node.start, "a pair without braces cannot get another member")),
         }
     }
@@ -102,6 +105,9 @@ impl<'a, 't> Placing<'a, 't> {
     fn insert_block(&self, node: &Node<'t>, key: Option<&str>, value: &Value, style: &mut Style) -> Splice {
         let text = self.text;
         let column = self.column_of(node);
+        let at = with_comments(text, node.end, column);
+        // Where line breaks are mixed, the one of this place.
+        style.newline = break_at(text, at, style.newline);
         let root = self.tree.root.as_ref().is_some_and(|r| std::ptr::eq(r, node));
         // A neighbour of the same kind in brackets asks for brackets, unless these are the settings at the root.
         let list = matches!(value, Value::Array(_));
@@ -127,7 +133,6 @@ impl<'a, 't> Placing<'a, 't> {
             }
             (None, _) => Lines::item(value, column, style),
         };
-        let at = with_comments(text, node.end, column);
         splice(at..at, format!("{}{}{}", style.newline, " ".repeat(column), lines.join(style)))
     }
 
@@ -139,8 +144,11 @@ impl<'a, 't> Placing<'a, 't> {
         }
     }
 
-    fn insert_flow(&self, node: &Node<'t>, key: Option<&str>, value: &Value, style: &Style) -> Vec<Splice> {
+    fn insert_flow(&self, node: &Node<'t>, key: Option<&str>, value: &Value, style: &mut Style) -> Vec<Splice> {
         let text = self.text;
+        let above = node.child_count().checked_sub(1).map_or(node.start, |last| node.child(last).end);
+        style.newline = break_at(text, line_end(text, above), style.newline);
+        let style = &*style;
         let render = |indent: usize| match key {
             Some(key) => write::flow_member(key, value, indent, style),
             None => write::flow(value, indent, style, true),
@@ -324,11 +332,11 @@ impl<'a, 't> Placing<'a, 't> {
         match parent.kind {
             Kind::Map(Form::Pair, _) => Err(self.unsupported(parent.start, "a pair without braces cannot lose its member")),
             Kind::Map(Form::Flow, _) | Kind::Seq(Form::Flow, _) => Ok(self.remove_flow(parent, index)),
-            _ => Ok(self.remove_block(parent, index, node, nodes.len() == 2)),
+            _ => self.remove_block(parent, index, node, nodes.len() == 2),
         }
     }
 
-    fn remove_block(&self, parent: &Node<'t>, index: usize, node: &Node<'t>, root: bool) -> Vec<Splice> {
+    fn remove_block(&self, parent: &Node<'t>, index: usize, node: &Node<'t>, root: bool) -> Result<Vec<Splice>, Problem> {
         let text = self.text;
         let start = match &parent.kind {
             Kind::Map(_, entries) => entries[index].start,
@@ -338,12 +346,12 @@ impl<'a, 't> Placing<'a, 't> {
         let last = with_comments(text, node.end, column(text, start));
         if root && parent.child_count() == 1 && matches!(parent.kind, Kind::Seq(..)) {
             // Nothing at all would be an empty mapping.
-            return vec![splice(start..last, empty)];
+            return Ok(vec![splice(start..last, empty)]);
         }
         let mut to = next_line(text, last);
         if !first_on_line(text, start) {
             if parent.child_count() == 1 {
-                return vec![splice(start..last, if root { "" } else { empty })];
+                return Ok(vec![splice(start..last, if root { "" } else { empty })]);
             }
             // The first of a mapping that starts behind a dash: what comes next takes its place.
             while to < text.len() {
@@ -355,28 +363,39 @@ impl<'a, 't> Placing<'a, 't> {
                 }
                 to = next_line(text, to);
             }
-            return vec![splice(start..to, "")];
+            return Ok(vec![splice(start..to, "")]);
         }
         let mut from = line_start(text, start);
-        let above = index.checked_sub(1).and_then(|i| block_scalar_at_end(parent.child(i)));
-        if let Some((_, true)) = above {
+        let kept = index > 0 && keeps_blank_lines(parent.child(index - 1));
+        if kept {
             // Blank lines below would become part of the text above.
             while to < text.len() && is_blank(&text[to..line_end(text, to)]) {
                 to = next_line(text, to);
             }
         }
-        let needs_break = above.is_some_and(|(content, _)| content.ends_with('\n'));
-        if last == text.len() && from > 0 && !needs_break {
+        if last == text.len() && kept {
+            return Err(
+                self.unsupported(start, "the end of the text above is its last line break, and the file has none at its end")
+            );
+        }
+        if last == text.len() && from > 0 {
             // The text has no final line break, and should have none afterwards.
-            let before = &text[..from];
-            from = before.strip_suffix("\r\n").or_else(|| before.strip_suffix(['\n', '\r'])).unwrap_or(before).len();
+            from = end_above(text, from);
+            loop {
+                let line = line_start(text, from);
+                let above = end_above(text, line);
+                if above == line || !is_blank(&text[line..from]) {
+                    break;
+                }
+                from = above;
+            }
         }
         let lines = splice(from..to, "");
         if parent.child_count() > 1 || root {
-            return vec![lines];
+            return Ok(vec![lines]);
         }
         let head = parent.after_props();
-        vec![splice(head..head, format!(" {empty}")), lines]
+        Ok(vec![splice(head..head, format!(" {empty}")), lines])
     }
 
     fn remove_flow(&self, parent: &Node<'t>, index: usize) -> Vec<Splice> {
@@ -438,7 +457,7 @@ impl<'a, 't> Placing<'a, 't> {
             return vec![splice(from..end, "")];
         }
         let line = line_start(text, start);
-        let cut = if first_on_line(text, start) && line > before { line - newline(text).len() } else { start };
+        let cut = if first_on_line(text, start) && line > before { end_above(text, line) } else { start };
         vec![splice(from..before + 1, ""), splice(cut..end, "")]
     }
 }
@@ -448,13 +467,13 @@ fn text_is_blank(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_whitespace())
 }
 
-/// The `|` or `>` scalar a value ends with, and whether the blank lines below belong to it.
-fn block_scalar_at_end<'n>(node: &'n Node<'_>) -> Option<(&'n str, bool)> {
+/// Whether a value ends with a `|+` scalar, to which the line breaks below belong.
+fn keeps_blank_lines(node: &Node<'_>) -> bool {
     match &node.kind {
-        Kind::Block { text, keep, .. } => Some((text, *keep)),
-        Kind::Map(Form::Block, entries) => entries.last().and_then(|e| block_scalar_at_end(&e.value)),
-        Kind::Seq(Form::Block, items) => items.last().and_then(block_scalar_at_end),
-        _ => None,
+        Kind::Block { keep, .. } => *keep,
+        Kind::Map(Form::Block, entries) => entries.last().is_some_and(|e| keeps_blank_lines(&e.value)),
+        Kind::Seq(Form::Block, items) => items.last().is_some_and(keeps_blank_lines),
+        _ => false,
     }
 }
 

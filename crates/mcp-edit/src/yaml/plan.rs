@@ -44,9 +44,10 @@ pub(super) fn plan(text: &str, reading: &Reading<'_, '_>, op: &Op) -> Result<Vec
 
 fn set(text: &str, reading: &Reading<'_, '_>, path: &Path, value: &Value) -> Result<Vec<Change>, Problem> {
     write::check(value, path.0.len())?;
+    check_name(path, value)?;
     match reading.follow(path)? {
         Way::Found(way) => {
-            let node = reading.at(&way).expect("a way that was found leads somewhere");
+            let Some(node) = reading.at(&way) else { return fill(value) };
             if reading.value(node)?.same(value) {
                 return Ok(Vec::new());
             }
@@ -71,16 +72,20 @@ fn set(text: &str, reading: &Reading<'_, '_>, path: &Path, value: &Value) -> Res
             };
             let misfit = |sentence| Problem { kind: ProblemKind::Unsupported(sentence), place: None };
             Op::set(rest, value.clone()).apply_to(&mut made).map_err(misfit)?;
-            if let Step::Item { field, value: name } = &path.0[taken]
-                && made.get(field).and_then(Value::as_str) != Some(name)
-            {
-                return Err(misfit(format!("the new element would not be found again: its `{field}` is not {name:?}")));
-            }
             write::check(&made, taken + 1)?;
             key.iter().try_for_each(|k| write::check_key(k))?;
             Ok(vec![Change::Insert(way, key, made)])
         }
     }
+}
+
+/// Gives a text that has none its content.
+fn fill(value: &Value) -> Result<Vec<Change>, Problem> {
+    let Some(members) = value.as_object() else {
+        let sentence = format!("an empty document cannot become {}", value.kind());
+        return Err(Problem { kind: ProblemKind::Unsupported(sentence), place: None });
+    };
+    Ok(members.iter().map(|(key, value)| Change::Insert(Vec::new(), Some(key.clone()), value.clone())).collect())
 }
 
 fn remove(text: &str, reading: &Reading<'_, '_>, path: &Path, mut prune: usize) -> Result<Vec<Change>, Problem> {
@@ -118,6 +123,20 @@ fn holds_comment(text: &str, parent: &Node<'_>) -> bool {
         (parent.start..start, line_end(text, child.end).min(parent.end)..parent.end)
     };
     text[before].contains('#') || text[after].contains('#')
+}
+
+/// Refuses to change the name by which the path finds an element: doing it twice would make a second one.
+fn check_name(path: &Path, value: &Value) -> Result<(), Problem> {
+    let (field, name, given) = match path.0.as_slice() {
+        [.., Step::Item { field, value: name }, Step::Key(key)] if field == key => (field, name, Some(value)),
+        [.., Step::Item { field, value: name }] => (field, name, value.get(field)),
+        _ => return Ok(()),
+    };
+    if given.and_then(Value::as_str) == Some(name) {
+        return Ok(());
+    }
+    let sentence = format!("the element would not be found again: its `{field}` is not {name:?}");
+    Err(Problem { kind: ProblemKind::Unsupported(sentence), place: None })
 }
 
 /// Refuses a change below a value that is used elsewhere, or behind a key that is not written `key:`.

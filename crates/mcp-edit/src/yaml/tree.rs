@@ -339,7 +339,8 @@ impl<'t, I: Iterator<Item = (Event<'t>, Span)>> Reader<'t, I> {
             let start = skip_trivia(self.text, at);
             let mut rest = self.text[start..].chars();
             let explicit = rest.next() == Some('?') && rest.next().is_none_or(|c| matches!(c, ' ' | '\t' | '\n' | '\r'));
-            let key = self.node(if explicit { start + 1 } else { at }, depth + 1)?;
+            // A key that is not there is where its colon is.
+            let key = self.node(if explicit { start + 1 } else { start }, depth + 1)?;
             let colon = skip_trivia(self.text, key.end);
             let colon = self.text[colon..].starts_with(':').then_some(colon);
             let value = self.node(colon.map_or(key.end, |c| c + 1), depth + 1)?;

@@ -111,7 +111,14 @@ impl<'a, 't> Reading<'a, 't> {
     pub(super) fn follow(&self, path: &Path) -> Result<Way, Problem> {
         let mut way = Vec::new();
         let Some(mut node) = self.root else {
-            return Ok(if path.0.is_empty() { Way::Found(way) } else { Way::Missing(way, 0) });
+            return match path.0.first() {
+                None => Ok(Way::Found(way)),
+                Some(Step::Key(_)) => Ok(Way::Missing(way, 0)),
+                Some(Step::Item { .. }) => {
+                    let kind = ProblemKind::NotContainer { path: String::new(), found: "an object".to_owned() };
+                    Err(Problem::at(self.text, self.text.len(), kind))
+                }
+            };
         };
         for (taken, step) in path.0.iter().enumerate() {
             let here = || Path(path.0[..taken].to_vec()).to_string();

@@ -5,7 +5,7 @@ use mcp_edit::Value;
 use mcp_edit::testing::Reader;
 
 /// Strict readers first: a text they accept must stay one they accept, so no comment and no trailing comma may appear.
-pub const READERS: &[Reader] = &[serde, without_trailing_commas, lenient];
+pub(crate) const READERS: &[Reader] = &[serde, without_trailing_commas, lenient];
 
 fn serde(text: &str) -> Option<Value> {
     fn value(from: serde_json::Value) -> Value {

@@ -117,7 +117,10 @@ pub(crate) fn exchange(_a: &Path, _b: &Path) -> Option<io::Result<()>> {
     None
 }
 
-/// Renames, failing when `to` exists. Directories only, which Windows never replaces.
+/// Renames, failing when `to` exists (asked before: Windows has no call that does both in one step for files).
 pub(crate) fn rename_exclusive(from: &Path, to: &Path) -> io::Result<()> {
+    if to.symlink_metadata().is_ok() {
+        return Err(io::ErrorKind::AlreadyExists.into());
+    }
     std::fs::rename(from, to)
 }

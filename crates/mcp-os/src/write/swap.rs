@@ -1,4 +1,4 @@
-//! The last step: the new file takes the old one's name.
+//! The last step: the new file takes the old one's name, or the old one goes.
 //!
 //! Between the last comparison and a plain rename another program may slip in, and its change would be gone. Where the
 //! system can swap two names in one step we do that instead and look at what came out: if it is not what we compared with,
@@ -49,6 +49,33 @@ pub(super) fn replace(temp: NamedTempFile, path: &Path, before: &[u8], stamp: Op
     }
 }
 
+/// Deletes `path`, which has the content `before`: it is moved aside first and looked at there.
+pub(super) fn remove(path: &Path, before: &[u8], prefix: &str) -> Result<(), WriteError> {
+    let failed = |source| WriteError::Delete { path: path.to_owned(), source };
+    let changed = |now| WriteError::Changed { path: path.to_owned(), now };
+    let aside = path.with_file_name(format!("{prefix}{}.tmp", std::process::id()));
+    match file::retrying(sys::is_held_by_another, || sys::rename_exclusive(path, &aside)) {
+        Ok(()) => {}
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(changed(None)),
+        // Left by a process of the same number, or a file system that cannot do it in one step.
+        Err(_) => return file::retrying(sys::is_held_by_another, || std::fs::remove_file(path)).map_err(failed),
+    }
+    if matches!(is_as_compared(&aside, before, None), Ok(true)) {
+        return match std::fs::remove_file(&aside) {
+            Ok(()) => Ok(()),
+            Err(source) => {
+                // Deleted for whoever looks for it, if this fails too; the rest is cleaned up later.
+                let _ = sys::rename_exclusive(&aside, path);
+                if path.exists() { Err(failed(source)) } else { Ok(()) }
+            }
+        };
+    }
+    match sys::rename_exclusive(&aside, path) {
+        Ok(()) => Err(changed(file::open(path)?.map(|o| o.bytes))),
+        Err(source) => Err(WriteError::Displaced { path: path.to_owned(), copy: aside, source }),
+    }
+}
+
 fn is_as_compared(displaced: &Path, before: &[u8], stamp: Option<Stamp>) -> io::Result<bool> {
     let now = std::fs::symlink_metadata(displaced)?;
     if sys::special_kind(&now).is_some() || now.is_symlink() || now.len() != before.len() as u64 {
@@ -78,6 +105,18 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use super::*;
     use std::io::Write as _;
+
+    #[test]
+    fn a_file_that_changed_in_the_last_instant_is_not_deleted() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        std::fs::write(&path, "theirs").unwrap();
+        let refused = remove(&path, b"ours", ".mcp-x-");
+        assert!(matches!(&refused, Err(WriteError::Changed { now: Some(now), .. }) if now == b"theirs"), "{refused:?}");
+        assert_eq!(std::fs::read(&path).unwrap(), b"theirs");
+        remove(&path, b"theirs", ".mcp-x-").unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
 
     #[test]
     fn a_file_that_changed_in_the_last_instant_gets_its_name_back() {

@@ -1,0 +1,15 @@
+//! The commands, one file each.
+
+pub(crate) mod clients;
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod demo;
+pub(crate) mod install;
+pub(crate) mod list;
+pub(crate) mod man;
+pub(crate) mod serve;
+pub(crate) mod switch;
+pub(crate) mod undo;
+pub(crate) mod uninstall;
+pub(crate) mod util;
+pub(crate) mod version;

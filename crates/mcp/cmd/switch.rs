@@ -1,0 +1,169 @@
+//! `mcp disable` and `mcp enable`: switch a server off and on, by the client's own switch where it has one.
+
+use std::sync::Arc;
+
+use clap_complete::engine::ArgValueCompleter;
+use mcp_clients::descriptor::Scope;
+use mcp_clients::engine::{Job, JobError, Step};
+use mcp_clients::locate::{self, Site};
+use mcp_clients::plan::{self, Change, Outcome, PlanError};
+use mcp_clients::undo::{self, Memo};
+use mcp_os::journal::{Journal, Record};
+
+use crate::args::{Doing, ScopeArg, Which};
+use crate::changes::Item;
+use crate::cmd::uninstall::{finish, items_with};
+use crate::complete;
+use crate::ctx::Ctx;
+use crate::exit::Exit;
+use crate::report::Failure;
+
+/// Switch a server off without losing its entry
+///
+/// Uses the client's own switch where it has one. Elsewhere the entry is taken out of the file and kept, and `mcp enable`
+/// puts it back as it was.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  mcp disable github\n  mcp disable github --client claude-desktop --dry-run")]
+pub(crate) struct DisableArgs {
+    #[command(flatten)]
+    what: What,
+}
+
+/// Switch a server on again
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  mcp enable github\n  mcp enable github --client codex")]
+pub(crate) struct EnableArgs {
+    #[command(flatten)]
+    what: What,
+}
+
+#[derive(Debug, clap::Args)]
+struct What {
+    /// The server's name
+    #[arg(add = ArgValueCompleter::new(complete::servers))]
+    name: String,
+    #[command(flatten)]
+    which: Which,
+    /// Only this scope
+    #[arg(long, value_enum)]
+    scope: Option<ScopeArg>,
+    #[command(flatten)]
+    doing: Doing,
+}
+
+pub(crate) fn disable(ctx: &Ctx, args: &DisableArgs) -> Result<Exit, Failure> {
+    let What { name, which, scope, doing } = &args.what;
+    let (items, unread) = items_with(ctx, name, which, scope.map(Scope::from), |site, os| {
+        let (client, file, project, name) = (site.client, site.file, site.project.clone(), name.clone());
+        Box::new(move |text| {
+            let change = Change::Disable { name: name.clone() };
+            let entry = plan::entry_path(&plan::tables(file, project.as_deref())[0], file, &name);
+            let (mut planned, parked) = match plan::plan(client, file, project.as_deref(), text, &change, os) {
+                Err(PlanError::NoSwitch { .. }) => {
+                    let out = Change::Uninstall { name: name.clone() };
+                    (plan::plan(client, file, project.as_deref(), text, &out, os)?, true)
+                }
+                planned => (planned?, false),
+            };
+            if parked && planned.outcome == Outcome::Removed {
+                planned.outcome = Outcome::Disabled;
+                planned.notes.push(format!(
+                    "{} has no switch for one server: the entry was taken out and is kept for `mcp enable {name}`",
+                    client.name
+                ));
+            }
+            let memo = Memo::of(&change, file.format.editor(), &entry, text, &planned).to_value();
+            Ok(Step { after: Some(planned.after), edit: planned.edit, outcome: planned.outcome, notes: planned.notes, memo })
+        })
+    })?;
+    finish(ctx, "disable", name, *doing, which.clients.is_empty(), items, &unread)
+}
+
+pub(crate) fn enable(ctx: &Ctx, args: &EnableArgs) -> Result<Exit, Failure> {
+    let What { name, which, scope, doing } = &args.what;
+    for id in &which.clients {
+        ctx.client(id)?;
+    }
+    let records: Arc<Vec<Record>> = Arc::new(Journal::open(&ctx.dirs.state).list().map(|(r, _)| r).unwrap_or_default());
+    let wanted = |id: &String| which.clients.is_empty() || which.clients.contains(id);
+    let mut items = Vec::new();
+    for client in ctx.clients().all().iter().filter(|c| wanted(&c.id)) {
+        let managed = locate::managed(client, &ctx.platform);
+        for site in locate::sites(client, &ctx.platform, &ctx.project) {
+            if scope.is_some_and(|s| Scope::from(s) != site.file.scope) || !concerns(&site, name, &records) {
+                continue;
+            }
+            let job = match &managed {
+                Some((path, effect)) => Err(JobError::Managed { path: path.clone(), effect: (*effect).to_owned() }),
+                None => Ok(Job {
+                    client: client.id.clone(),
+                    scope: site.file.scope,
+                    path: site.path.clone(),
+                    lock: site.file.lock.clone(),
+                    planner: planner(&site, name.clone(), Arc::clone(&records), ctx.platform.os),
+                }),
+            };
+            items.push(Item {
+                client: Some(client),
+                id: client.id.clone(),
+                scope: site.file.scope,
+                server: name.clone(),
+                job,
+                paste: None,
+            });
+        }
+    }
+    finish(ctx, "enable", name, *doing, which.clients.is_empty(), items, &[])
+}
+
+/// Whether the server is in the file, or was taken out of it by `mcp disable`.
+fn concerns(site: &Site<'_>, name: &str, records: &[Record]) -> bool {
+    kept(site, name, records).is_some()
+        || mcp_clients::survey::read_files(vec![site.clone()]).iter().any(|f| f.servers.iter().any(|s| s.name == name))
+}
+
+/// The change by which `mcp disable` switched the server off, if nothing happened to it since.
+fn kept<'r>(site: &Site<'_>, name: &str, records: &'r [Record]) -> Option<&'r mcp_os::journal::FileEdit> {
+    let (_, edit, memo) = undo::last_for(records, &site.path, name)?;
+    (memo.verb == "disable" && edit.scope == site.file.scope.word()).then_some(edit)
+}
+
+fn planner<'c>(
+    site: &Site<'c>,
+    name: String,
+    records: Arc<Vec<Record>>,
+    os: mcp_clients::platform::Os,
+) -> mcp_clients::engine::Planner<'c> {
+    let site = site.clone();
+    Box::new(move |text| {
+        let (client, file, project) = (site.client, site.file, site.project.as_deref());
+        let change = Change::Enable { name: name.clone() };
+        let entry = plan::entry_path(&plan::tables(file, project)[0], file, &name);
+        let planned = match plan::plan(client, file, project, text, &change, os) {
+            Err(PlanError::NoSwitch { .. }) => None,
+            planned => Some(planned?),
+        };
+        // Taking our own `disable` back gives the very bytes back; the switch is for what somebody else switched off.
+        let back = kept(&site, &name, &records).and_then(|edit| undo::take_back(edit, text).ok()).filter(|s| !s.edit.is_empty());
+        let mut step = match (back, planned) {
+            (Some(step), _) => step,
+            (None, Some(planned)) => {
+                let memo = Memo::of(&change, file.format.editor(), &entry, text, &planned).to_value();
+                return Ok(Step {
+                    after: Some(planned.after),
+                    edit: planned.edit,
+                    outcome: planned.outcome,
+                    notes: planned.notes,
+                    memo,
+                });
+            }
+            (None, None) => return Ok(Step::nothing(Outcome::Unchanged)),
+        };
+        step.outcome = Outcome::Enabled;
+        if let Ok(mut memo) = serde_json::from_value::<Memo>(step.memo.clone()) {
+            "enable".clone_into(&mut memo.verb);
+            step.memo = memo.to_value();
+        }
+        Ok(step)
+    })
+}

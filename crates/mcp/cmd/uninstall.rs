@@ -1,0 +1,170 @@
+//! `mcp uninstall`: take a server out of clients' files.
+
+use std::sync::Arc;
+
+use clap_complete::engine::ArgValueCompleter;
+use mcp_clients::descriptor::Scope;
+use mcp_clients::engine::{Job, JobError, Step};
+use mcp_clients::plan::{self, Change, Outcome};
+use mcp_clients::survey::{self, FileState};
+use mcp_clients::undo::{self, Memo};
+use mcp_os::journal::{Journal, Record};
+
+use crate::args::{Doing, ScopeArg, Which};
+use crate::changes::{self, Item, Manner};
+use crate::complete;
+use crate::ctx::Ctx;
+use crate::exit::Exit;
+use crate::report::Failure;
+
+/// Take a server out of clients' files
+///
+/// Without --client it goes from every client that has it. When nobody touched the place since `mcp install` wrote it,
+/// the file is given back the very bytes it had before.
+#[derive(Debug, clap::Args)]
+#[command(
+    visible_alias = "rm",
+    alias = "remove",
+    after_help = "Examples:\n  mcp uninstall github --dry-run\n  mcp uninstall github --client codex\n  mcp rm github --scope project --yes"
+)]
+pub(crate) struct Args {
+    /// The server's name
+    #[arg(add = ArgValueCompleter::new(complete::servers))]
+    name: String,
+    #[command(flatten)]
+    which: Which,
+    /// Only this scope
+    #[arg(long, value_enum)]
+    scope: Option<ScopeArg>,
+    #[command(flatten)]
+    doing: Doing,
+}
+
+pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
+    let records: Arc<Vec<Record>> = Arc::new(Journal::open(&ctx.dirs.state).list().map(|(r, _)| r).unwrap_or_default());
+    let (items, unread) = items_with(ctx, &args.name, &args.which, args.scope.map(Scope::from), |site, os| {
+        let (client, file, project) = (site.client, site.file, site.project.clone());
+        let (name, path, records) = (args.name.clone(), site.path.clone(), Arc::clone(&records));
+        Box::new(move |text| {
+            let change = Change::Uninstall { name: name.clone() };
+            let planned = plan::plan(client, file, project.as_deref(), text, &change, os)?;
+            let table = &plan::tables(file, project.as_deref())[0];
+            let memo = Memo::of(&change, file.format.editor(), &plan::entry_path(table, file, &name), text, &planned).to_value();
+            let exact = text
+                .filter(|_| planned.outcome == Outcome::Removed)
+                .and_then(|t| undo::remove_exactly(&records, &path, &name, t, &planned));
+            Ok(match exact {
+                Some(step) => Step { memo, ..step },
+                None => {
+                    Step { after: Some(planned.after), edit: planned.edit, outcome: planned.outcome, notes: planned.notes, memo }
+                }
+            })
+        })
+    })?;
+    finish(ctx, "uninstall", &args.name, args.doing, args.which.clients.is_empty(), items, &unread)
+}
+
+/// Asks, changes and reports; when the name is nowhere, says what there is.
+pub(crate) fn finish(
+    ctx: &Ctx,
+    verb: &'static str,
+    name: &str,
+    doing: Doing,
+    everywhere: bool,
+    items: Vec<Item<'_>>,
+    unread: &[String],
+) -> Result<Exit, Failure> {
+    if items.is_empty() {
+        for line in unread {
+            ctx.ui.warn(line);
+        }
+        let names = known_names(ctx);
+        let near = crate::ctx::nearest(name, names.iter().map(String::as_str));
+        let mut failure = Failure::missing(format_args!("no client has a server called `{name}`"));
+        failure.exit = if unread.is_empty() { Exit::No } else { Exit::File };
+        return Err(match near {
+            Some(near) => failure.hint(format!("did you mean `{near}`?")),
+            None => failure.hint("`mcp list` shows every server"),
+        });
+    }
+    if everywhere && items.len() > 1 && !doing.yes && !doing.dry_run && !ctx.ui.can_ask {
+        let ids: Vec<&str> = items.iter().map(|i| i.id.as_str()).collect();
+        return Err(Failure::missing(format_args!("`{name}` is in several places: {}", ids.join(", ")))
+            .hint("say which with `--client`, or take all with `--yes`"));
+    }
+    let manner = Manner {
+        verb,
+        command: format!("mcp {verb} {name}"),
+        dry_run: doing.dry_run,
+        ask: !doing.yes && !doing.json,
+        json: doing.json,
+        reveal: doing.reveal,
+    };
+    Ok(changes::run(ctx, &manner, items)?.exit)
+}
+
+fn known_names(ctx: &Ctx) -> Vec<String> {
+    let reports = survey::survey(ctx.clients().all(), &ctx.platform, &ctx.project, |_| None);
+    reports.iter().flat_map(|r| &r.files).flat_map(|f| &f.servers).map(|s| s.name.clone()).collect()
+}
+
+/// The planner for a site.
+pub(crate) type MakePlanner<'c> = mcp_clients::engine::Planner<'c>;
+
+/// One item for every file that has the server, and a line for each file that could not be looked into. Files of clients
+/// named explicitly are always items, so that what keeps them from being changed is reported.
+pub(crate) fn items_with<'c>(
+    ctx: &'c Ctx,
+    name: &str,
+    which: &Which,
+    scope: Option<Scope>,
+    planner: impl Fn(&mcp_clients::locate::Site<'c>, mcp_clients::platform::Os) -> MakePlanner<'c>,
+) -> Result<(Vec<Item<'c>>, Vec<String>), Failure> {
+    for id in &which.clients {
+        ctx.client(id)?;
+    }
+    let wanted = |id: &String| which.clients.is_empty() || which.clients.contains(id);
+    let clients = ctx.clients().all().iter().filter(|c| wanted(&c.id));
+    let (mut items, mut unread) = (Vec::new(), Vec::new());
+    for report in survey::survey(clients, &ctx.platform, &ctx.project, |_| None) {
+        for file in report.files {
+            let site = &file.site;
+            if scope.is_some_and(|s| s != site.file.scope) {
+                continue;
+            }
+            let has = file.servers.iter().any(|s| s.name == name);
+            let blocked = matches!(file.state, FileState::Unreadable(_) | FileState::Unparsable(_));
+            if blocked && which.clients.is_empty() {
+                unread.push(format!("{} could not be looked into", ctx.show(&site.path)));
+            }
+            if !has && !(blocked && !which.clients.is_empty()) {
+                continue;
+            }
+            let managed = report
+                .managed
+                .as_ref()
+                .map(|(path, effect)| JobError::Managed { path: path.clone(), effect: (*effect).to_owned() });
+            let job = managed.map_or_else(
+                || {
+                    Ok(Job {
+                        client: report.client.id.clone(),
+                        scope: site.file.scope,
+                        path: site.path.clone(),
+                        lock: site.file.lock.clone(),
+                        planner: planner(site, ctx.platform.os),
+                    })
+                },
+                Err,
+            );
+            items.push(Item {
+                client: Some(report.client),
+                id: report.client.id.clone(),
+                scope: site.file.scope,
+                server: name.to_owned(),
+                job,
+                paste: None,
+            });
+        }
+    }
+    Ok((items, unread))
+}
