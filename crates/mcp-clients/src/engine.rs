@@ -43,12 +43,21 @@ pub struct Step {
     pub notes: Vec<String>,
     /// What the journal should remember, to undo by meaning.
     pub memo: serde_json::Value,
+    /// Directories we made for the file, which go with it as far as they are empty.
+    pub made_dirs: Vec<PathBuf>,
 }
 
 impl Step {
     /// A step that leaves a text as it is.
     pub fn nothing(outcome: Outcome) -> Self {
-        Self { after: None, edit: Edit::default(), outcome, notes: Vec::new(), memo: serde_json::Value::Null }
+        Self {
+            after: None,
+            edit: Edit::default(),
+            outcome,
+            notes: Vec::new(),
+            memo: serde_json::Value::Null,
+            made_dirs: Vec::new(),
+        }
     }
 
     /// A step from one text to another, of which only the middle differs.
@@ -57,7 +66,7 @@ impl Step {
         let head = common(old.chars().zip(new.chars()));
         let tail = common(old[head..].chars().rev().zip(new[head..].chars().rev()));
         let splice = Splice { range: head..old.len() - tail, text: new[head..new.len() - tail].to_owned() };
-        Self { edit: Edit::new(vec![splice]), after, outcome, notes: Vec::new(), memo: serde_json::Value::Null }
+        Self { edit: Edit::new(vec![splice]), after, ..Self::nothing(outcome) }
     }
 }
 
@@ -361,6 +370,15 @@ fn write_all<'c>(
             }));
         }
         outcomes.extend(side_by_side(tasks).into_iter().map(Some));
+        let gone = open.iter().zip(&outcomes).filter(|(_, outcome)| matches!(outcome, Some(Ok(done)) if done.written));
+        let mut made: Vec<&PathBuf> =
+            gone.filter(|((_, p, _), _)| p.step.after.is_none()).flat_map(|((_, p, _), _)| &p.step.made_dirs).collect();
+        // Two files may have shared one: the innermost go first, whosever they are.
+        made.sort_by_key(|dir| std::cmp::Reverse(dir.components().count()));
+        for dir in made {
+            // One that is not empty has found another use.
+            let _ = std::fs::remove_dir(dir);
+        }
         match journalled {
             Err(error) => {
                 let mut error = Some(error);

@@ -73,7 +73,14 @@ pub(crate) fn disable(ctx: &Ctx, args: &DisableArgs) -> Result<Exit, Failure> {
                 ));
             }
             let memo = Memo::of(&change, file.format.editor(), &entry, text, &planned).to_value();
-            Ok(Step { after: Some(planned.after), edit: planned.edit, outcome: planned.outcome, notes: planned.notes, memo })
+            Ok(Step {
+                after: Some(planned.after),
+                edit: planned.edit,
+                outcome: planned.outcome,
+                notes: planned.notes,
+                memo,
+                made_dirs: Vec::new(),
+            })
         })
     })?;
     finish(ctx, "disable", name, *doing, which.clients.is_empty(), items, &unread)
@@ -110,6 +117,7 @@ pub(crate) fn enable(ctx: &Ctx, args: &EnableArgs) -> Result<Exit, Failure> {
                 server: name.clone(),
                 job,
                 paste: None,
+                secrets: Vec::new(),
             });
         }
     }
@@ -155,6 +163,7 @@ fn planner<'c>(
                     outcome: planned.outcome,
                     notes: planned.notes,
                     memo,
+                    made_dirs: Vec::new(),
                 });
             }
             (None, None) => return Ok(Step::nothing(Outcome::Unchanged)),
