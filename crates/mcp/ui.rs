@@ -53,9 +53,9 @@ impl Ui {
         self.err(format_args!("{WARN}warning:{WARN:#} {text}"));
     }
 
-    /// What to do next.
+    /// What to do next after an error: part of the error, so also when asked to be quiet.
     pub(crate) fn hint(&self, text: impl Display) {
-        self.note(format_args!("{PLACE}hint:{PLACE:#} {text}"));
+        self.err(format_args!("{PLACE}hint:{PLACE:#} {text}"));
     }
 
     /// A line on stderr, in any case.

@@ -115,7 +115,10 @@ impl Case {
                 }
             }
         }
-        eprintln!("{name}: {} system calls, first change at {first}; killed {killed} times, old {seen_old}, new {seen_new}", calls.len());
+        eprintln!(
+            "{name}: {} system calls, first change at {first}; killed {killed} times, old {seen_old}, new {seen_new}",
+            calls.len()
+        );
         // Both must have been seen, or the kills were all on one side of the rename.
         assert!(seen_old > 20 && seen_new > 2, "old {seen_old} times, new {seen_new} times");
         Ok(())

@@ -7,6 +7,7 @@ use std::time::Duration;
 use mcp_clients::catalog::{Catalog, EnvGiven, Missing, Server};
 use mcp_clients::descriptor::Syntax;
 use mcp_clients::entry::{Entry, Launch, Stdio, Transport};
+use mcp_clients::secret;
 use mcp_clients::snippet;
 use mcp_clients::source::{self, Source};
 use mcp_clients::survey;
@@ -96,7 +97,7 @@ fn env(words: &[String]) -> Result<Vec<(String, EnvGiven)>, Failure> {
             if text::is_name(name) {
                 Ok((name.to_owned(), value))
             } else {
-                Err(Failure::missing(format_args!("`--env {name}`: this is no name of a variable"))
+                Err(Failure::missing(format_args!("`--env {}`: this is no name of a variable", secret::mask_word(name)))
                     .hint("write `--env NAME=VALUE`, or `--env NAME` to hand it on"))
             }
         })
@@ -105,7 +106,7 @@ fn env(words: &[String]) -> Result<Vec<(String, EnvGiven)>, Failure> {
 
 fn from_command(command: &str, rest: &[String]) -> Result<Wanted, Failure> {
     if command.contains(' ') && rest.is_empty() && !Path::new(command).exists() {
-        return Err(Failure::missing(format_args!("`{command}` is one word with spaces in it"))
+        return Err(Failure::missing("the command is one word with spaces in it")
             .hint("leave the quotes away: `mcp install -- COMMAND ARG…`"));
     }
     let entry = Entry::command(command, rest.iter().cloned());
@@ -385,12 +386,11 @@ fn overrides(ctx: &Ctx, args: &Args, server: &mut Wanted, given: &[(String, EnvG
                 remote.transport = transport;
             }
             for header in &args.header {
-                let (name, value) = header
-                    .split_once(':')
-                    .ok_or_else(|| Failure::missing(format_args!("`--header {header}`: write it as 'Name: value'")))?;
+                let (name, value) =
+                    header.split_once(':').ok_or_else(|| Failure::missing("`--header`: write it as 'Name: value'"))?;
                 let (name, value) = (name.trim(), value.trim());
                 if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)) {
-                    return Err(Failure::missing(format_args!("`{name}` is no name of a header")));
+                    return Err(Failure::missing("`--header`: a name holds letters, digits and hyphens, and a colon ends it"));
                 }
                 remote.headers.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
                 remote.headers.push((name.to_owned(), Text::parse(value, Syntax::DollarBrace)));
