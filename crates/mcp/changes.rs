@@ -130,11 +130,11 @@ pub(crate) fn run(ctx: &Ctx, manner: &Manner, items: Vec<Item<'_>>) -> Result<Fi
             row.file = Some(job.path.clone());
             engine::preview(job)
         }) {
-            Ok(preview) => {
-                let before = preview.before.as_deref().unwrap_or_default();
+            Ok(mut preview) => {
                 row.secrets = secrets_of_file(ctx, &row, &preview);
                 if preview.is_change() {
-                    row.diff = diff(before, &preview);
+                    row.diff = diff(preview.before.as_deref().unwrap_or_default(), &preview);
+                    preview.step.notes.extend(exposed(&row, &preview));
                 }
                 row.outcome = Ok((preview.step.outcome, preview.step.notes.clone(), false));
                 previews.push((rows.len(), preview));
@@ -181,7 +181,23 @@ pub(crate) fn run(ctx: &Ctx, manner: &Manner, items: Vec<Item<'_>>) -> Result<Fi
 
 fn confirmed(changes: usize) -> Result<bool, Failure> {
     let question = if changes == 1 { "Write this change?".to_owned() } else { format!("Write these {changes} changes?") };
-    dialoguer::Confirm::new().with_prompt(question).default(true).interact().map_err(crate::ui::asked)
+    dialoguer::Confirm::with_theme(&*ui::theme()).with_prompt(question).default(true).interact().map_err(crate::ui::asked)
+}
+
+/// What to say when a new secret goes where others can read it.
+fn exposed(row: &Row<'_>, preview: &Preview<'_>) -> Option<String> {
+    let (before, after) = (preview.before.as_deref().unwrap_or_default(), preview.step.after.as_deref()?);
+    row.secrets.iter().find(|s| after.contains(*s) && !before.contains(*s))?;
+    let advice = "`--env NAME` without a value keeps it out of the file";
+    if row.scope == Scope::Project {
+        return Some(format!("a secret goes into a file that everyone with this folder has: {advice}"));
+    }
+    let mode = preview.mode.filter(|m| m & 0o044 != 0)?;
+    Some(format!(
+        "a secret goes into a file that other users of this machine can read (mode {:o}): `chmod 600 {}`; {advice}",
+        mode & 0o777,
+        row.path
+    ))
 }
 
 /// The change as a diff: from the planner's own splices, or for a file that goes, all of it.
