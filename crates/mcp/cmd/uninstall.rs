@@ -165,5 +165,7 @@ pub(crate) fn items_with<'c>(
             });
         }
     }
+    // One file can be two sites.
+    unread.dedup();
     Ok((items, unread))
 }
