@@ -29,7 +29,6 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a_full_disk_of_the_journal", |_| full_disk("mcp")),
         trial("a_state_directory_that_cannot_be_made", |_| no_state()),
         trial("a_state_directory_that_may_not_be_written", |_| closed_state()),
-        trial("a_folder_that_vanishes", |_| vanishing()),
     ]
 }
 
@@ -217,41 +216,5 @@ fn give_away(path: &Path) -> std::io::Result<()> {
             give_away(&entry?.path())?;
         }
     }
-    Ok(())
-}
-
-/// The client's folder is moved away at some moment. The file there has the old bytes or the new ones.
-fn vanishing() -> Result<(), Failed> {
-    let (mut gone_before, mut gone_between, mut gone_after) = (0, 0, 0);
-    let undisturbed = Place::with(&[JSON]);
-    let start = std::time::Instant::now();
-    undisturbed.done(&install("ours", &[JSON]))?;
-    let took = start.elapsed();
-    let new = undisturbed.read(JSON).unwrap();
-    for round in 0..60 {
-        let place = Place::with(&[JSON]);
-        let mut command = place.command(install("ours", &[JSON]).split(' ').collect::<Vec<_>>());
-        let child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn()?;
-        std::thread::sleep(took * round / 50);
-        let away = place.home().join("away");
-        std::fs::rename(place.home().join(".cursor"), &away)?;
-        let output = child.wait_with_output()?;
-        let moved = std::fs::read(away.join("mcp.json"))?;
-        assert!(moved == JSON.text.as_bytes() || moved == new, "round {round}: {}", told(&output));
-        match output.status.code() {
-            Some(0) if moved == new => gone_after += 1,
-            // A folder that is not there is made.
-            Some(0) => {
-                assert!(place.servers(JSON)?.contains(&"ours".to_owned()), "round {round}: {}", told(&output));
-                gone_before += 1;
-            }
-            Some(3) => {
-                assert!(told(&output).contains("mcp.json"), "round {round}: {}", told(&output));
-                gone_between += 1;
-            }
-            _ => return Err(format!("round {round}: {}", told(&output)).into()),
-        }
-    }
-    eprintln!("the folder vanished before the plan {gone_before} times, between {gone_between}, after {gone_after}");
     Ok(())
 }

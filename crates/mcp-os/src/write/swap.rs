@@ -93,8 +93,11 @@ fn is_as_compared(displaced: &Path, before: &[u8], stamp: Option<Stamp>) -> io::
     if stamp.is_some_and(|stamp| Stamp::of(&now).is_unwritten_since(&stamp)) {
         return Ok(true);
     }
-    let now = file::open(displaced).map_err(io::Error::other)?;
-    Ok(now.is_some_and(|o| o.bytes == before))
+    match file::open(displaced).map_err(io::Error::other)? {
+        Some(now) => Ok(now.bytes == before),
+        // Gone with its folder.
+        None => Err(io::ErrorKind::NotFound.into()),
+    }
 }
 
 /// Renames over the old file, waiting for a scanner that holds it.
