@@ -12,12 +12,12 @@ use std::time::{Duration, Instant, SystemTime};
 use mcp_edit::{Edit, Problem, Splice};
 use mcp_os::dirs::Dirs;
 use mcp_os::file::{self, Found, ReadError, Target};
-use mcp_os::journal::{FileEdit, Journal, JournalError, Origin, Record, RecordWriter};
+use mcp_os::journal::{FileEdit, Journal, JournalError, Origin, RecordWriter};
 use mcp_os::lock::{DirLock, FileLock, Flock, LockError};
 use mcp_os::write::{self, Options, Prepared, Request, WriteError};
 
 use crate::descriptor::{Lock, Scope};
-use crate::plan::{Outcome, PlanError};
+use crate::plan::{Outcome, PlanError, Planned};
 
 /// How long we wait for other programs' locks. Claude Code holds its own for milliseconds, and a dead one is stolen after
 /// [`STALE`].
@@ -50,12 +50,27 @@ pub struct Step {
     pub notes: Vec<String>,
     /// What the journal should remember, to undo by meaning.
     pub memo: serde_json::Value,
+    /// Directories we made for the file, which go with it as far as they are empty.
+    pub made_dirs: Vec<PathBuf>,
 }
 
 impl Step {
+    /// What a plan says, and what the journal should remember of it.
+    pub fn planned(planned: Planned, memo: serde_json::Value) -> Self {
+        let Planned { edit, after, outcome, notes, .. } = planned;
+        Self { after: Some(after), edit, outcome, notes, memo, made_dirs: Vec::new() }
+    }
+
     /// A step that leaves a text as it is.
     pub fn nothing(outcome: Outcome) -> Self {
-        Self { after: None, edit: Edit::default(), outcome, notes: Vec::new(), memo: serde_json::Value::Null }
+        Self {
+            after: None,
+            edit: Edit::default(),
+            outcome,
+            notes: Vec::new(),
+            memo: serde_json::Value::Null,
+            made_dirs: Vec::new(),
+        }
     }
 
     /// A step from one text to another, of which only the middle differs.
@@ -64,7 +79,7 @@ impl Step {
         let head = common(old.chars().zip(new.chars()));
         let tail = common(old[head..].chars().rev().zip(new[head..].chars().rev()));
         let splice = Splice { range: head..old.len() - tail, text: new[head..new.len() - tail].to_owned() };
-        Self { edit: Edit::new(vec![splice]), after, outcome, notes: Vec::new(), memo: serde_json::Value::Null }
+        Self { edit: Edit::new(vec![splice]), after, ..Self::nothing(outcome) }
     }
 }
 
@@ -407,9 +422,12 @@ fn write_all<'c>(
     for (n, result) in places.into_iter().zip(write::commit_all(ready)) {
         results[n] = result.map(|_| previews[n].done(true)).map_err(JobError::from);
     }
-    for n in deleted {
-        results[n] = delete(dirs, previews[n]).map(|()| previews[n].done(true)).map_err(JobError::from);
+    for n in &deleted {
+        let preview = previews[*n];
+        let removed = write::remove(&preview.target, preview.before.as_deref().unwrap_or_default().as_bytes());
+        results[*n] = removed.map(|_| preview.done(true)).map_err(JobError::from);
     }
+    remove_made_dirs(deleted.iter().filter(|n| results[**n].is_ok()).map(|n| previews[*n]));
     let failed: Vec<usize> = (0..noted.len()).filter(|k| results[noted[*k]].is_err()).map(|k| first + k).collect();
     if let (false, Some(record)) = (failed.is_empty(), record) {
         // The file's content tells as well, so failing here loses nothing.
@@ -427,15 +445,15 @@ fn request<'p>(preview: &'p Preview<'_>, recovery: &'p Path) -> Request<'p> {
     Request { target: &preview.target, before, after, options }
 }
 
-/// Deletes a file, and the folders that were made for it as far as nothing else is in them.
-fn delete(dirs: &Dirs, preview: &Preview<'_>) -> Result<(), WriteError> {
-    write::remove(&preview.target, preview.before.as_deref().unwrap_or_default().as_bytes())?;
-    let records = Journal::open(&dirs.state).list().map(|(records, _)| records).unwrap_or_default();
-    let mut edits = records.iter().flat_map(Record::edits_to_undo);
-    if let Some(creation) = edits.find(|e| e.created_file && e.target == preview.target.path) {
-        write::remove_dirs(&creation.created_dirs);
+/// Removes the folders that were made for files that are gone now, as far as nothing else is in them.
+fn remove_made_dirs<'p>(deleted: impl Iterator<Item = &'p Preview<'p>>) {
+    let mut made: Vec<&PathBuf> = deleted.flat_map(|preview| &preview.step.made_dirs).collect();
+    // Two files may have shared one: the innermost go first, whosever they are.
+    made.sort_by_key(|dir| std::cmp::Reverse(dir.components().count()));
+    for dir in made {
+        // One that is not empty has found another use.
+        let _ = std::fs::remove_dir(dir);
     }
-    Ok(())
 }
 
 /// Deletes what a killed process left beside a file.

@@ -100,7 +100,10 @@ fn address_secrets(value: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     if let Some((user, _)) = authority.rsplit_once('@') {
-        found.push(user.split_once(':').map_or(if starts_like_a_secret(user) { user } else { "" }, |(_, password)| password));
+        found.push(
+            user.split_once(':')
+                .map_or(if user.len() >= 16 || starts_like_a_secret(user) { user } else { "" }, |(_, password)| password),
+        );
     }
     let query = rest.split_once('?').map_or("", |(_, query)| query.split('#').next().unwrap_or_default());
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));

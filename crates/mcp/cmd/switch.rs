@@ -73,7 +73,7 @@ pub(crate) fn disable(ctx: &Ctx, args: &DisableArgs) -> Result<Exit, Failure> {
                 ));
             }
             let memo = Memo::of(&change, file.format.editor(), &entry, text, &planned).to_value();
-            Ok(Step { after: Some(planned.after), edit: planned.edit, outcome: planned.outcome, notes: planned.notes, memo })
+            Ok(Step::planned(planned, memo))
         })
     })?;
     finish(ctx, "disable", name, *doing, which.clients.is_empty(), items, &unread)
@@ -110,6 +110,7 @@ pub(crate) fn enable(ctx: &Ctx, args: &EnableArgs) -> Result<Exit, Failure> {
                 server: name.clone(),
                 job,
                 paste: None,
+                secrets: Vec::new(),
             });
         }
     }
@@ -149,13 +150,7 @@ fn planner<'c>(
             (Some(step), _) => step,
             (None, Some(planned)) => {
                 let memo = Memo::of(&change, file.format.editor(), &entry, text, &planned).to_value();
-                return Ok(Step {
-                    after: Some(planned.after),
-                    edit: planned.edit,
-                    outcome: planned.outcome,
-                    notes: planned.notes,
-                    memo,
-                });
+                return Ok(Step::planned(planned, memo));
             }
             (None, None) => return Ok(Step::nothing(Outcome::Unchanged)),
         };
