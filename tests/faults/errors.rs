@@ -59,7 +59,7 @@ fn sweep(name: &str, clients: &[Client], absent: bool, take_away: bool) -> Resul
     let new = place.files(clients);
     let (mut refused, mut partly, mut done) = (0, 0, 0);
     // Several files take the same ways as one, at the same time.
-    let mut errors = if clients.len() == 1 { fault::ERRORS.to_vec() } else { vec![("EACCES", 13), ("ENOSPC", 28)] };
+    let mut errors = if clients.len() == 1 { fault::ERRORS.to_vec() } else { vec![("ENOSPC", 28)] };
     // As if the file or its folder had vanished this moment.
     errors.push(("ENOENT", 2));
     for (errno_name, errno) in errors {

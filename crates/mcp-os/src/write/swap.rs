@@ -95,8 +95,7 @@ fn is_as_compared(displaced: &Path, before: &[u8], stamp: Option<Stamp>) -> io::
     }
     match file::open(displaced).map_err(io::Error::other)? {
         Some(now) => Ok(now.bytes == before),
-        // Gone with its folder.
-        None => Err(io::ErrorKind::NotFound.into()),
+        None => Err(io::Error::new(io::ErrorKind::NotFound, "another program took its folder away")),
     }
 }
 
