@@ -362,6 +362,32 @@ pub struct Shape {
     /// Further keys this client knows in an entry: they are no surprise when met, and have no counterpart elsewhere.
     #[serde(default)]
     pub known: Vec<String>,
+    /// Such keys that go with an address only.
+    #[serde(default)]
+    pub remote_only: Vec<String>,
+    /// Such keys that go with a local server only.
+    #[serde(default)]
+    pub stdio_only: Vec<String>,
+    /// Clients in which every key means the same as here; the client's own id where nothing is said. Only between these are
+    /// keys copied that have no word in an [`Entry`](crate::entry::Entry): `oauth`, `tools` or `trust` mean something else
+    /// elsewhere.
+    #[serde(default)]
+    pub family: String,
+    /// Words in the type key that this client knows and no other (Claude Code's `ws`).
+    #[serde(default)]
+    pub other_words: Vec<String>,
+    /// Keys without which this client takes no entry.
+    #[serde(default)]
+    pub required: Vec<String>,
+    /// An entry must not hold keys of a local and of a remote server at once.
+    #[serde(default)]
+    pub exclusive: bool,
+    /// An entry may hold nothing but the switch: it is for a server of another file.
+    #[serde(default)]
+    pub switch_alone: bool,
+    /// What one malformed entry does to the client, when that is more than the loss of that entry ("does not start").
+    #[serde(default)]
+    pub bad_entry: Option<String>,
     /// Marks of entries that are no servers but something only this client can make sense of: tools it has built in, what
     /// an extension brings. They are fine as they are and are not listed.
     #[serde(default)]
@@ -416,6 +442,9 @@ pub struct StdioShape {
     /// The key of the variables. The first is written, all are read.
     #[serde(default = "default_env")]
     pub env: OneOrMany,
+    /// A variable's value may be `null` (it is taken away) or a number.
+    #[serde(default)]
+    pub env_may_be_null: bool,
     /// The key of a list of variable names that are passed on from the client's own environment.
     #[serde(default)]
     pub env_names: Option<String>,
@@ -537,6 +566,10 @@ pub struct Variables {
     /// Parts of an entry in which variables are replaced: `command`, `args`, `env`, `url`, `headers`, `cwd`.
     #[serde(default)]
     pub within: Vec<Part>,
+    /// Words of this spelling, beside the variable's, that the client knows: `input` in `${input:key}`. Only asked where the
+    /// spelling is shared by clients with different words (`dollar-env`).
+    #[serde(default)]
+    pub words: Vec<String>,
 }
 
 /// A way of spelling variables.
@@ -681,8 +714,11 @@ pub enum DescriptorError {
 impl Descriptor {
     /// Reads one. `origin` is what errors call it.
     pub fn parse(text: &str, origin: &str) -> Result<Self, DescriptorError> {
-        let descriptor: Self = toml::from_str(text)
+        let mut descriptor: Self = toml::from_str(text)
             .map_err(|e| DescriptorError::Parse { origin: origin.to_owned(), message: e.to_string().trim_end().to_owned() })?;
+        if descriptor.entry.family.is_empty() {
+            descriptor.entry.family.clone_from(&descriptor.id);
+        }
         descriptor.check().map_err(|message| DescriptorError::Nonsense { origin: origin.to_owned(), message })?;
         Ok(descriptor)
     }

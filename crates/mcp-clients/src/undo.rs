@@ -42,7 +42,8 @@ pub enum MemoStep {
 
 impl Memo {
     /// Describes a planned change.
-    pub fn of(change: &Change, format: Format, entry: &Path, before: Option<&str>, planned: &Planned) -> Self {
+    pub fn of(change: &Change, format: Format, before: Option<&str>, planned: &Planned) -> Self {
+        let entry = &planned.entry;
         let (verb, name) = match change {
             Change::Install { name, .. } => ("install", name),
             Change::Uninstall { name } => ("uninstall", name),

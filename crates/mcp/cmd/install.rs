@@ -125,7 +125,6 @@ fn item<'c>(ctx: &Ctx, client: &'c Descriptor, scope: Scope, server: &Wanted, fo
         let (file, project) = (site.file, site.project.clone());
         paste = plan::snippet(client, file, project.as_deref(), &server.name, &server.entry, os).ok();
         let change = Change::Install { name: server.name.clone(), entry: server.entry.clone(), force };
-        let name = server.name.clone();
         job = Ok(Job {
             client: client.id.clone(),
             scope,
@@ -133,8 +132,7 @@ fn item<'c>(ctx: &Ctx, client: &'c Descriptor, scope: Scope, server: &Wanted, fo
             lock: file.lock.clone(),
             planner: Box::new(move |text| {
                 let planned = plan::plan(client, file, project.as_deref(), text, &change, os)?;
-                let entry = plan::entry_path(&plan::tables(file, project.as_deref())[0], file, &name);
-                let memo = Memo::of(&change, file.format.editor(), &entry, text, &planned).to_value();
+                let memo = Memo::of(&change, file.format.editor(), text, &planned).to_value();
                 Ok(Step { after: Some(planned.after), edit: planned.edit, outcome: planned.outcome, notes: planned.notes, memo })
             }),
         });

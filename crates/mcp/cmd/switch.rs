@@ -57,7 +57,6 @@ pub(crate) fn disable(ctx: &Ctx, args: &DisableArgs) -> Result<Exit, Failure> {
         let (client, file, project, name) = (site.client, site.file, site.project.clone(), name.clone());
         Box::new(move |text| {
             let change = Change::Disable { name: name.clone() };
-            let entry = plan::entry_path(&plan::tables(file, project.as_deref())[0], file, &name);
             let (mut planned, parked) = match plan::plan(client, file, project.as_deref(), text, &change, os) {
                 Err(PlanError::NoSwitch { .. }) => {
                     let out = Change::Uninstall { name: name.clone() };
@@ -72,7 +71,7 @@ pub(crate) fn disable(ctx: &Ctx, args: &DisableArgs) -> Result<Exit, Failure> {
                     client.name
                 ));
             }
-            let memo = Memo::of(&change, file.format.editor(), &entry, text, &planned).to_value();
+            let memo = Memo::of(&change, file.format.editor(), text, &planned).to_value();
             Ok(Step { after: Some(planned.after), edit: planned.edit, outcome: planned.outcome, notes: planned.notes, memo })
         })
     })?;
@@ -138,7 +137,6 @@ fn planner<'c>(
     Box::new(move |text| {
         let (client, file, project) = (site.client, site.file, site.project.as_deref());
         let change = Change::Enable { name: name.clone() };
-        let entry = plan::entry_path(&plan::tables(file, project)[0], file, &name);
         let planned = match plan::plan(client, file, project, text, &change, os) {
             Err(PlanError::NoSwitch { .. }) => None,
             planned => Some(planned?),
@@ -148,7 +146,7 @@ fn planner<'c>(
         let mut step = match (back, planned) {
             (Some(step), _) => step,
             (None, Some(planned)) => {
-                let memo = Memo::of(&change, file.format.editor(), &entry, text, &planned).to_value();
+                let memo = Memo::of(&change, file.format.editor(), text, &planned).to_value();
                 return Ok(Step {
                     after: Some(planned.after),
                     edit: planned.edit,
