@@ -1,6 +1,6 @@
 //! What a change of a client's file would be: text and intention in, text out.
 
-use mcp_edit::{Document, Edit, Op, Path, Place, Problem, Splice, Step, Value};
+use mcp_edit::{Document, Edit, Op, Path, Place, Problem, ProblemKind, Splice, Step, Value};
 
 use crate::descriptor::{Descriptor, File, Part, Switch, Syntax};
 use crate::entry::{Entry, Launch};
@@ -153,6 +153,11 @@ pub fn entry_path(table: &Path, file: &File, name: &str) -> Path {
 pub fn tables(file: &File, project: Option<&str>) -> Vec<Path> {
     let key = |s: &String| if s == "{project}" { project.unwrap_or_default().to_owned() } else { s.clone() };
     std::iter::once(&file.servers).chain(&file.also).map(|keys| Path::keys(keys.iter().map(key))).collect()
+}
+
+/// Everywhere in a file where the client would read a server called `name` from.
+pub fn entry_paths(file: &File, project: Option<&str>, name: &str) -> Vec<Path> {
+    tables(file, project).iter().map(|table| entry_path(table, file, name)).collect()
 }
 
 /// Works a change out. `text` is `None` when the file does not exist; `project` is the project's directory as the client
@@ -478,9 +483,15 @@ impl Work<'_> {
     }
 
     fn list_off(&self, name: &str, path: &Path) -> Result<Option<Op>, Problem> {
-        let mut items = match self.document.get(path)?.map(|n| n.value) {
-            Some(Value::Array(items)) => items,
-            _ => Vec::new(),
+        let mut items = match self.document.get(path)? {
+            None => Vec::new(),
+            Some(node) => match node.value {
+                Value::Array(items) => items,
+                other => {
+                    let kind = ProblemKind::Unsupported(format!("`{path}` is {}; a list of names is expected", other.kind()));
+                    return Err(Problem::at(self.document.text(), node.span.start, kind));
+                }
+            },
         };
         if items.iter().any(|v| v.as_str() == Some(name)) {
             return Ok(None);

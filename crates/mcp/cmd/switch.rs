@@ -123,7 +123,8 @@ fn concerns(site: &Site<'_>, name: &str, records: &[Record]) -> bool {
 
 /// The change by which `mcp disable` switched the server off, if nothing happened to it since.
 fn kept<'r>(site: &Site<'_>, name: &str, records: &'r [Record]) -> Option<&'r mcp_os::journal::FileEdit> {
-    let (_, edit, memo) = undo::last_for(records, &site.path, name)?;
+    let entries = plan::entry_paths(site.file, site.project.as_deref(), name);
+    let (_, edit, memo) = undo::last_for(records, &site.path, &entries)?;
     (memo.verb == "disable" && edit.scope == site.file.scope.word()).then_some(edit)
 }
 
@@ -142,10 +143,12 @@ fn planner<'c>(
             planned => Some(planned?),
         };
         // Taking our own `disable` back gives the very bytes back; the switch is for what somebody else switched off.
-        let back = kept(&site, &name, &records).and_then(|edit| undo::take_back(edit, text).ok()).filter(|s| !s.edit.is_empty());
+        let back = kept(&site, &name, &records).map(|edit| undo::take_back(edit, text));
         let mut step = match (back, planned) {
-            (Some(step), _) => step,
-            (None, Some(planned)) => {
+            (Some(Ok(step)), _) if !step.edit.is_empty() => step,
+            // Somebody put another entry there, or the file is gone: what is kept has no place to go back to.
+            (Some(Err(error)), None) => return Err(error),
+            (_, Some(planned)) => {
                 let memo = Memo::of(&change, file.format.editor(), text, &planned).to_value();
                 return Ok(Step {
                     after: Some(planned.after),
@@ -155,7 +158,7 @@ fn planner<'c>(
                     memo,
                 });
             }
-            (None, None) => return Ok(Step::nothing(Outcome::Unchanged)),
+            (_, None) => return Ok(Step::nothing(Outcome::Unchanged)),
         };
         step.outcome = Outcome::Enabled;
         if let Ok(mut memo) = serde_json::from_value::<Memo>(step.memo.clone()) {

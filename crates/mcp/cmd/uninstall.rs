@@ -51,7 +51,7 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
             let memo = Memo::of(&change, file.format.editor(), text, &planned).to_value();
             let exact = text
                 .filter(|_| planned.outcome == Outcome::Removed)
-                .and_then(|t| undo::remove_exactly(&records, &path, &name, t, &planned));
+                .and_then(|t| undo::remove_exactly(&records, &path, t, &planned));
             Ok(match exact {
                 Some(step) => Step { memo, ..step },
                 None => {
