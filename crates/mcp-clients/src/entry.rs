@@ -116,9 +116,9 @@ impl Entry {
         }
     }
 
-    /// The names of all variables the entry uses, sorted, each once.
-    pub fn variables(&self) -> Vec<String> {
-        let texts: Vec<&Text> = match &self.launch {
+    /// Every string that may name a variable.
+    pub fn texts(&self) -> Vec<&Text> {
+        match &self.launch {
             Launch::Stdio(s) => std::iter::once(&s.command)
                 .chain(&s.args)
                 .chain(s.env.iter().map(|(_, v)| v))
@@ -126,8 +126,12 @@ impl Entry {
                 .chain(&s.env_file)
                 .collect(),
             Launch::Remote(r) => std::iter::once(&r.url).chain(r.headers.iter().map(|(_, v)| v)).collect(),
-        };
-        let mut names: Vec<String> = texts.into_iter().flat_map(Text::variables).map(str::to_owned).collect();
+        }
+    }
+
+    /// The names of all variables the entry uses, sorted, each once.
+    pub fn variables(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.texts().into_iter().flat_map(Text::variables).map(str::to_owned).collect();
         names.sort();
         names.dedup();
         names

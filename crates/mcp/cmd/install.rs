@@ -79,6 +79,8 @@ pub(crate) struct Args {
 struct Wanted {
     name: String,
     entry: Entry,
+    /// It is another client's, whose forms it may hold.
+    copied: bool,
     notes: Vec<String>,
 }
 
