@@ -206,6 +206,9 @@ pub struct Moved {
     pub env: String,
     /// The path templates when it is set and not empty; `{}` is its value. On a system without any it is not heeded.
     pub path: PerOs,
+    /// The client stops when the value is no folder that exists.
+    #[serde(default)]
+    pub must_exist: bool,
 }
 
 /// Where a project file is looked for, starting in the working directory.

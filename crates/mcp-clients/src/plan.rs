@@ -428,17 +428,13 @@ impl Work<'_> {
 
     /// Entries already in the file that its client would not take, where one of them costs more than itself.
     fn bad_neighbours(&self, name: &str) -> Result<Vec<String>, Problem> {
-        let shape = &self.client.entry;
-        let Some(effect) = &shape.bad_entry else { return Ok(Vec::new()) };
         let mut notes = Vec::new();
-        for table in &self.tables {
-            for member in self.document.members(table, self.file.named_by.as_deref())?.unwrap_or_default() {
-                if member.name == name || self.tables.contains(&table.key(member.name.as_str())) {
-                    continue;
-                }
-                if let Some(why) = shape.objection(&member.node.value, self.file.named_by.as_deref()) {
+        let named_by = self.file.named_by.as_deref();
+        for table in self.tables.iter().filter(|_| self.client.entry.bad_entry.is_some()) {
+            for member in self.document.members(table, named_by)?.unwrap_or_default() {
+                if member.name != name && !self.tables.contains(&table.key(member.name.as_str())) {
                     let line = Place::of(self.document.text(), member.name_span.start).line;
-                    notes.push(format!("`{}` in line {line} is malformed ({why}): {} {effect}", member.name, self.client.name));
+                    notes.extend(self.client.complaint(&member.name, line, &member.node.value, named_by));
                 }
             }
         }

@@ -124,7 +124,7 @@ fn item<'c>(ctx: &Ctx, client: &'c Descriptor, scope: Scope, server: &Wanted, fo
     } else if let Some(site) =
         locate::sites(client, &ctx.platform, &ctx.project).into_iter().find(|s| s.is_target && s.file.scope == scope)
     {
-        let (file, project) = (site.file, site.project.clone());
+        let (file, project, warning) = (site.file, site.project.clone(), site.warning);
         paste = plan::snippet(client, file, project.as_deref(), &server.name, &server.entry, os).ok();
         let change = Change::Install { name: server.name.clone(), entry: server.entry.clone(), force };
         job = Ok(Job {
@@ -135,7 +135,8 @@ fn item<'c>(ctx: &Ctx, client: &'c Descriptor, scope: Scope, server: &Wanted, fo
             planner: Box::new(move |text| {
                 let planned = plan::plan(client, file, project.as_deref(), text, &change, os)?;
                 let memo = Memo::of(&change, file.format.editor(), text, &planned).to_value();
-                Ok(Step { after: Some(planned.after), edit: planned.edit, outcome: planned.outcome, notes: planned.notes, memo })
+                let notes = planned.notes.into_iter().chain(warning.clone()).collect();
+                Ok(Step { after: Some(planned.after), edit: planned.edit, outcome: planned.outcome, notes, memo })
             }),
         });
     }

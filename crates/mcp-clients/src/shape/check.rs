@@ -3,8 +3,17 @@
 use mcp_edit::Value;
 
 use super::ReadError;
-use crate::descriptor::{Shape, Switch};
+use crate::descriptor::{Descriptor, Shape, Switch};
 use crate::entry::Launch;
+
+impl Descriptor {
+    /// What an entry that this client would not take does to it, where that is more than the loss of the entry. A sentence.
+    pub fn complaint(&self, name: &str, line: usize, value: &Value, named_by: Option<&str>) -> Option<String> {
+        let effect = self.entry.bad_entry.as_ref()?;
+        let why = self.entry.objection(value, named_by)?;
+        Some(format!("`{name}` in line {line} is malformed ({why}): {} {effect}", self.name))
+    }
+}
 
 impl Shape {
     /// Why the client would not take this entry; `None` when it would. Stricter than [`Shape::read`], which also
