@@ -46,6 +46,8 @@ pub(crate) struct Item<'c> {
     pub(crate) job: Result<Job<'c>, JobError>,
     /// What a person can paste when we cannot write.
     pub(crate) paste: Option<String>,
+    /// Secrets that may be in what is told, beside those of the file.
+    pub(crate) secrets: Vec<String>,
 }
 
 /// What became of an item.
@@ -54,6 +56,7 @@ struct Row<'c> {
     id: String,
     scope: Scope,
     server: String,
+    file: Option<std::path::PathBuf>,
     path: String,
     paste: Option<String>,
     diff: Vec<DiffLine>,
@@ -70,6 +73,31 @@ struct Told {
     place: Option<mcp_edit::Place>,
 }
 
+/// What must not be told of a row: its secrets, unless they were asked for.
+#[derive(Clone, Copy)]
+struct Discreet<'r> {
+    secrets: &'r [String],
+    reveal: bool,
+}
+
+impl Discreet<'_> {
+    /// A sentence of ours, which may quote a value.
+    fn sentence(&self, text: &str) -> String {
+        if self.reveal { text.to_owned() } else { secret::mask(text, self.secrets) }
+    }
+
+    /// Lines of a file.
+    fn lines(&self, text: &str) -> String {
+        text.trim_matches(['\n', '\r']).lines().map(|l| self.line(l)).collect::<Vec<_>>().join("\n")
+    }
+
+    /// A line of a file.
+    fn line(&self, text: &str) -> String {
+        let text = ui::clean(text);
+        if self.reveal { text } else { secret::mask_line(&secret::mask(&text, self.secrets)) }
+    }
+}
+
 /// What was done.
 pub(crate) struct Finished {
     /// How the program ends.
@@ -83,32 +111,35 @@ pub(crate) fn run(ctx: &Ctx, manner: &Manner, items: Vec<Item<'_>>) -> Result<Fi
     let mut rows: Vec<Row<'_>> = Vec::new();
     let mut previews: Vec<(usize, Preview<'_>)> = Vec::new();
     for item in items {
-        let Item { client, id, scope, server, job, paste } = item;
+        let Item { client, id, scope, server, job, paste, mut secrets } = item;
+        secrets.extend(paste.iter().flat_map(|text| secrets_of_text(client, scope, text)));
         let mut row = Row {
             client,
             id,
             scope,
             server,
+            file: None,
             path: String::new(),
             paste,
             diff: Vec::new(),
-            secrets: Vec::new(),
+            secrets,
             outcome: Ok((Outcome::Unchanged, Vec::new(), false)),
         };
         match job.and_then(|job| {
             row.path = ctx.show(&job.path);
+            row.file = Some(job.path.clone());
             engine::preview(job)
         }) {
-            Ok(preview) => {
-                let before = preview.before.as_deref().unwrap_or_default();
-                row.secrets = secrets(&row, &preview);
+            Ok(mut preview) => {
+                row.secrets = secrets_of_file(ctx, &row, &preview);
                 if preview.is_change() {
-                    row.diff = diff(before, &preview);
+                    row.diff = diff(preview.before.as_deref().unwrap_or_default(), &preview);
+                    preview.step.notes.extend(exposed(&row, &preview));
                 }
                 row.outcome = Ok((preview.step.outcome, preview.step.notes.clone(), false));
                 previews.push((rows.len(), preview));
             }
-            Err(error) => row.outcome = Err(tell(&row.path, &error)),
+            Err(error) => row.outcome = Err(tell(manner, &row, &error)),
         }
         rows.push(row);
     }
@@ -129,7 +160,7 @@ pub(crate) fn run(ctx: &Ctx, manner: &Manner, items: Vec<Item<'_>>) -> Result<Fi
             let row = &mut rows[place];
             row.outcome = match result {
                 Ok(done) => Ok((done.outcome, done.notes, done.written)),
-                Err(error) => Err(tell(&row.path, &error)),
+                Err(error) => Err(tell(manner, row, &error)),
             };
         }
     }
@@ -150,7 +181,23 @@ pub(crate) fn run(ctx: &Ctx, manner: &Manner, items: Vec<Item<'_>>) -> Result<Fi
 
 fn confirmed(changes: usize) -> Result<bool, Failure> {
     let question = if changes == 1 { "Write this change?".to_owned() } else { format!("Write these {changes} changes?") };
-    dialoguer::Confirm::new().with_prompt(question).default(true).interact().map_err(crate::ui::asked)
+    dialoguer::Confirm::with_theme(&*ui::theme()).with_prompt(question).default(true).interact().map_err(crate::ui::asked)
+}
+
+/// What to say when a new secret goes where others can read it.
+fn exposed(row: &Row<'_>, preview: &Preview<'_>) -> Option<String> {
+    let (before, after) = (preview.before.as_deref().unwrap_or_default(), preview.step.after.as_deref()?);
+    row.secrets.iter().find(|s| after.contains(*s) && !before.contains(*s))?;
+    let advice = "`--env NAME` without a value keeps it out of the file";
+    if row.scope == Scope::Project {
+        return Some(format!("a secret goes into a file that everyone with this folder has: {advice}"));
+    }
+    let mode = preview.mode.filter(|m| m & 0o044 != 0)?;
+    Some(format!(
+        "a secret goes into a file that other users of this machine can read (mode {:o}): `chmod 600 {}`; {advice}",
+        mode & 0o777,
+        row.path
+    ))
 }
 
 /// The change as a diff: from the planner's own splices, or for a file that goes, all of it.
@@ -161,15 +208,21 @@ fn diff(before: &str, preview: &Preview<'_>) -> Vec<DiffLine> {
     preview.step.edit.diff(before)
 }
 
+/// The secrets anywhere in a text of a client's format.
+fn secrets_of_text(client: Option<&Descriptor>, scope: Scope, text: &str) -> Vec<String> {
+    let file = client.and_then(|c| c.files.iter().find(|f| f.scope == scope));
+    let root = file.and_then(|f| Document::parse(text, f.format.editor()).ok()?.get(&mcp_edit::Path::default()).ok()?);
+    root.map_or_else(Vec::new, |node| secret::secrets(&node.value))
+}
+
 /// The secrets of all servers in a file, before and after.
-fn secrets(row: &Row<'_>, preview: &Preview<'_>) -> Vec<String> {
-    let mut found = Vec::new();
+fn secrets_of_file(ctx: &Ctx, row: &Row<'_>, preview: &Preview<'_>) -> Vec<String> {
+    let mut found = row.secrets.clone();
+    let project = ctx.project.key();
     let files = row.client.iter().flat_map(|c| &c.files).filter(|f| f.scope == row.scope);
     for file in files {
         for text in [preview.before.as_deref(), preview.step.after.as_deref()].into_iter().flatten() {
             let Ok(document) = Document::parse(text, file.format.editor()) else { continue };
-            // Whichever project the file's servers are of, they are at hand under the job's own key only.
-            let project = mcp_clients::locate::Project::at(preview.target.named.parent().unwrap_or(&preview.target.named)).key();
             for table in plan::tables(file, Some(&project)) {
                 let members = document.members(&table, file.named_by.as_deref()).ok().flatten().unwrap_or_default();
                 found.extend(members.iter().flat_map(|m| secret::secrets(&m.node.value)));
@@ -181,7 +234,8 @@ fn secrets(row: &Row<'_>, preview: &Preview<'_>) -> Vec<String> {
     found
 }
 
-fn tell(path: &str, error: &JobError) -> Told {
+fn tell(manner: &Manner, row: &Row<'_>, error: &JobError) -> Told {
+    let discreet = row.discreet(manner);
     let mut causes = Vec::new();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
@@ -197,38 +251,35 @@ fn tell(path: &str, error: &JobError) -> Told {
     };
     // The excerpt is of the file as it is now; a file that is no text has none.
     let drawn = problem.and_then(|p| {
-        let text = std::fs::read_to_string(expand_home(path)).ok()?;
-        excerpt(path, &text, p)
+        let text = std::fs::read_to_string(row.file.as_ref()?).ok()?;
+        excerpt(&row.path, &text, p, manner.reveal)
     });
     if let JobError::Conflict { ours, now, before, .. } = error {
-        causes.push(format!("we had written:\n{}", indent(ours)));
-        causes.push(format!("there is now:\n{}", indent(now.as_deref().unwrap_or("(it cannot be found)"))));
-        causes.push(format!("it was before:\n{}", indent(if before.is_empty() { "(nothing)" } else { before })));
+        let version = |text: &str, none: &str| indent(if text.trim().is_empty() { none } else { text });
+        causes.push(format!("we had written:\n{}", version(&discreet.lines(ours), "(nothing)")));
+        let now = now.as_deref().unwrap_or_default();
+        causes.push(format!("there is now:\n{}", version(&discreet.lines(now), "(nothing of that name)")));
+        causes.push(format!("it was before:\n{}", version(&discreet.lines(before), "(nothing)")));
     }
     if let JobError::Plan(plan::PlanError::Exists { old, new, .. }) = error {
-        let masked = |v: &mcp_edit::Value| secret::mask(&v.to_json(), &secret::secrets(v));
+        let masked = |v: &mcp_edit::Value| {
+            let json = v.to_json();
+            if manner.reveal { json } else { secret::mask(&json, &secret::secrets(v)) }
+        };
         causes.push(format!("there: {}", masked(old)));
         causes.push(format!("new:   {}", masked(new)));
     }
-    Told { message: error.to_string(), causes, excerpt: drawn, hint: advice(error), place: problem.and_then(|p| p.place) }
-}
-
-/// What `Ctx::show` shortened, as a path again: an excerpt is read for the error only.
-fn expand_home(path: &str) -> std::path::PathBuf {
-    match path.strip_prefix('~').and_then(|rest| Some((std::env::home_dir()?, rest))) {
-        Some((home, rest)) => home.join(rest.trim_start_matches(['/', '\\'])),
-        None => path.into(),
+    Told {
+        message: discreet.sentence(&error.to_string()),
+        causes,
+        excerpt: drawn,
+        hint: advice(error),
+        place: problem.and_then(|p| p.place),
     }
 }
 
 fn indent(text: &str) -> String {
     text.trim_matches(['\n', '\r']).lines().map(|l| format!("    {}", ui::clean(l))).collect::<Vec<_>>().join("\n")
-}
-
-/// A line of a file with what is secret in it masked.
-fn masked_line(text: &str, secrets: &[String], reveal: bool) -> String {
-    let text = ui::clean(text);
-    if reveal { text } else { secret::mask_line(&secret::mask(&text, secrets)) }
 }
 
 fn show_diff(ctx: &Ctx, manner: &Manner, row: &Row<'_>) {
@@ -237,7 +288,7 @@ fn show_diff(ctx: &Ctx, manner: &Manner, row: &Row<'_>) {
     }
     ctx.ui.out(format_args!("{STRONG}{}{STRONG:#} {FAINT}{}{FAINT:#}", row.path, title(row)));
     for line in &row.diff {
-        let shown = |text: &str| masked_line(text, &row.secrets, manner.reveal);
+        let shown = |text: &str| row.discreet(manner).line(text);
         match line {
             DiffLine::Place { old, new } => {
                 ctx.ui.out(format_args!("{PLACE}@@ -{},{} +{},{} @@{PLACE:#}", old.0, old.1, new.0, new.1));
@@ -273,18 +324,22 @@ fn report(ctx: &Ctx, manner: &Manner, rows: &[Row<'_>], undo: Option<u64>) {
                 ));
             }
             Err(told) => {
-                ctx.ui.out(format_args!("{BAD}✗{BAD:#} {}: not changed  {FAINT}{}{FAINT:#}", title(row), row.path));
+                let place = if row.path.is_empty() { String::new() } else { format!("  {FAINT}{}{FAINT:#}", row.path) };
+                ctx.ui.out(format_args!("{BAD}✗{BAD:#} {}: not changed{place}", title(row)));
                 ctx.ui.err(format_args!("{BAD}error:{BAD:#} {}", told.message));
                 told.causes.iter().for_each(|c| ctx.ui.err(format_args!("  {c}")));
                 told.excerpt.iter().for_each(|e| ctx.ui.err(e));
                 told.hint.iter().for_each(|h| ctx.ui.hint(h));
                 if let Some(paste) = &row.paste {
-                    ctx.ui.err(format_args!("{FAINT}to paste by hand:{FAINT:#}\n{}", indent(paste)));
+                    let shown = row.discreet(manner).lines(paste);
+                    let hidden = if shown.contains(secret::MASK) { " (`--reveal` shows what is masked)" } else { "" };
+                    ctx.ui.err(format_args!("{FAINT}to paste by hand{hidden}:{FAINT:#}\n{}", indent(&shown)));
                 }
             }
         }
         if let Ok((_, notes, _)) = &row.outcome {
-            notes.iter().for_each(|n| ctx.ui.err(format_args!("  {WARN}note:{WARN:#} {n}")));
+            let discreet = row.discreet(manner);
+            notes.iter().for_each(|n| ctx.ui.err(format_args!("  {WARN}note:{WARN:#} {}", discreet.sentence(n))));
         }
     }
     let changed: Vec<&Row<'_>> = rows.iter().filter(|r| r.diff_counts()).collect();
@@ -306,6 +361,10 @@ impl Row<'_> {
     fn diff_counts(&self) -> bool {
         self.outcome.is_ok() && !self.diff.is_empty()
     }
+
+    fn discreet(&self, manner: &Manner) -> Discreet<'_> {
+        Discreet { secrets: &self.secrets, reveal: manner.reveal }
+    }
 }
 
 /// What still has to happen before the change counts.
@@ -322,7 +381,9 @@ fn as_json(manner: &Manner, rows: &[Row<'_>], undo: Option<u64>) -> String {
         .iter()
         .map(|row| {
             let (outcome, notes, written) = match &row.outcome {
-                Ok((outcome, notes, written)) => (outcome.word(), notes.clone(), *written),
+                Ok((outcome, notes, written)) => {
+                    (outcome.word(), notes.iter().map(|n| row.discreet(manner).sentence(n)).collect(), *written)
+                }
                 Err(_) => ("failed", Vec::new(), false),
             };
             let error = row.outcome.as_ref().err().map(|told| {
@@ -330,6 +391,7 @@ fn as_json(manner: &Manner, rows: &[Row<'_>], undo: Option<u64>) -> String {
                     "message": told.message,
                     "causes": told.causes,
                     "hint": told.hint,
+                    "excerpt": told.excerpt,
                     "line": told.place.map(|p| p.line),
                     "column": told.place.map(|p| p.column),
                 })
@@ -338,14 +400,14 @@ fn as_json(manner: &Manner, rows: &[Row<'_>], undo: Option<u64>) -> String {
                 "client": row.id,
                 "scope": row.scope.word(),
                 "server": row.server,
-                "path": expand_home(&row.path),
+                "path": row.file,
                 "outcome": outcome,
                 "written": written,
                 "notes": notes,
                 "next": if row.diff_counts() { next_steps(row) } else { Vec::new() },
-                "diff": plain_diff(row, manner.reveal),
+                "diff": plain_diff(row, manner),
                 "error": error,
-                "paste": row.outcome.is_err().then(|| row.paste.clone()).flatten(),
+                "paste": row.paste.as_ref().filter(|_| row.outcome.is_err()).map(|p| row.discreet(manner).lines(p)),
             })
         })
         .collect();
@@ -359,8 +421,8 @@ fn as_json(manner: &Manner, rows: &[Row<'_>], undo: Option<u64>) -> String {
     serde_json::to_string_pretty(&answer).unwrap_or_default()
 }
 
-fn plain_diff(row: &Row<'_>, reveal: bool) -> Vec<String> {
-    let shown = |text: &str| masked_line(text, &row.secrets, reveal);
+fn plain_diff(row: &Row<'_>, manner: &Manner) -> Vec<String> {
+    let shown = |text: &str| row.discreet(manner).line(text);
     let line = |line: &DiffLine| match line {
         DiffLine::Place { old, new } => format!("@@ -{},{} +{},{} @@", old.0, old.1, new.0, new.1),
         DiffLine::Same(text) => format!(" {}", shown(text)),

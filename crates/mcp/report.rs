@@ -55,7 +55,7 @@ impl Failure {
 
     /// With the place in a file.
     pub(crate) fn at(mut self, path: &str, text: &str, problem: &Problem) -> Self {
-        self.excerpt = excerpt(path, text, problem);
+        self.excerpt = excerpt(path, text, problem, false);
         self
     }
 
@@ -75,8 +75,9 @@ impl Failure {
     }
 }
 
-/// The line of a file a problem is in, drawn with a mark below it. Long lines are cut around the place.
-pub(crate) fn excerpt(path: &str, text: &str, problem: &Problem) -> Option<String> {
+/// The line of a file a problem is in, drawn with a mark below it. Long lines are cut around the place, and
+/// what looks like a secret is masked unless it may be shown.
+pub(crate) fn excerpt(path: &str, text: &str, problem: &Problem, reveal: bool) -> Option<String> {
     const WIDEST: usize = 160;
     let place = problem.place?;
     let offset = place.offset.min(text.len());
@@ -87,6 +88,7 @@ pub(crate) fn excerpt(path: &str, text: &str, problem: &Problem) -> Option<Strin
     let line = crate::ui::clean(text[from..to].trim_end_matches('\r'));
     // Cleaning may have made the text before the place longer.
     let mark = crate::ui::clean(&text[from..offset.clamp(from, to)]).len().min(line.len());
+    let (line, mark) = if reveal { (line, mark) } else { masked(&text[start..end], line, mark) };
     let stop = line[mark..].chars().next().map_or(mark, |c| mark + c.len_utf8());
     let kind = problem.kind.to_string();
     let path = format!("{path}:{}:{}", place.line, place.column);
@@ -96,6 +98,25 @@ pub(crate) fn excerpt(path: &str, text: &str, problem: &Problem) -> Option<Strin
     let group = Group::with_level(Level::ERROR).element(snippet);
     let drawn = Renderer::plain().render(&[group]);
     Some(format!("  --> {path}\n{drawn}"))
+}
+
+/// A part of `whole` without secrets, and where a place in it is then.
+fn masked(whole: &str, line: String, mark: usize) -> (String, usize) {
+    use mcp_clients::secret;
+    // A line that was cut may have lost the key before a value: then the whole line decides.
+    let hidden = if line.len() < whole.len() && secret::mask_line(whole) != whole {
+        secret::MASK.to_owned()
+    } else {
+        secret::mask_line(&line)
+    };
+    let same = |(a, b): &(char, char)| a == b;
+    let head: usize = line.chars().zip(hidden.chars()).take_while(same).map(|(c, _)| c.len_utf8()).sum();
+    if mark <= head {
+        return (hidden, mark);
+    }
+    let tail: usize = line.chars().rev().zip(hidden.chars().rev()).take_while(same).map(|(c, _)| c.len_utf8()).sum();
+    let mark = if line.len() - mark <= tail { hidden.len() - (line.len() - mark) } else { head };
+    (hidden, mark)
 }
 
 /// What to do about a file that was not changed.

@@ -100,7 +100,10 @@ fn address_secrets(value: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     if let Some((user, _)) = authority.rsplit_once('@') {
-        found.push(user.split_once(':').map_or(if starts_like_a_secret(user) { user } else { "" }, |(_, password)| password));
+        found.push(
+            user.split_once(':')
+                .map_or(if user.len() >= 16 || starts_like_a_secret(user) { user } else { "" }, |(_, password)| password),
+        );
     }
     let query = rest.split_once('?').map_or("", |(_, query)| query.split('#').next().unwrap_or_default());
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
@@ -127,6 +130,8 @@ pub fn secrets(value: &Value) -> Vec<String> {
 
 fn collect(value: &Value, key: &str, found: &mut Vec<String>) {
     match value {
+        // Codex: the values are names of variables.
+        Value::Object(_) if key == "env_http_headers" => {}
         Value::Object(members) => members.iter().for_each(|(k, v)| collect(v, k, found)),
         Value::Array(items) => {
             let mut flag = "";
@@ -137,7 +142,8 @@ fn collect(value: &Value, key: &str, found: &mut Vec<String>) {
             }
         }
         Value::String(text) => found.extend(in_word(text, key).into_iter().map(str::to_owned)),
-        _ => {}
+        Value::Number(text) if is_secret_name(key) && worth_masking(text) => found.push(text.to_string()),
+        Value::Number(_) | Value::Bool(_) | Value::Null => {}
     }
 }
 
@@ -156,13 +162,15 @@ fn in_word<'t>(text: &'t str, key: &str) -> Vec<&'t str> {
     if !address.is_empty() {
         return address;
     }
-    // `--token=x`, `TOKEN=x` and `Authorization: Bearer x`, the way programs take variables and headers as arguments.
-    for separator in ['=', ':'] {
-        if let Some((name, rest)) = text.split_once(separator)
-            && !rest.starts_with("//")
-            && is_secret_name(name.trim_start_matches('-'))
-        {
-            return whole(rest.trim());
+    // `--token=x`, `TOKEN=x`, `Authorization: Bearer x` and `--header=Authorization: x`, the way programs take variables and
+    // headers as arguments.
+    for (at, separator) in text.match_indices(['=', ':']) {
+        let name = text[..at].trim_start_matches('-').rsplit(['=', ' ', '"', '\'']).next().unwrap_or_default();
+        let is_word = name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        // `npm:auth` and `https://` name other things.
+        let names = is_word && is_secret_name(name) && (separator == "=" || !name.contains('.'));
+        if names && !text[at + 1..].starts_with("//") {
+            return whole(text[at + 1..].trim());
         }
     }
     if starts_like_a_secret(text) { whole(text) } else { Vec::new() }
@@ -173,24 +181,34 @@ fn bare(text: &str) -> &str {
     text.strip_prefix("Bearer ").unwrap_or(text).trim()
 }
 
-/// Whether a secret is worth it: names of variables (`bearer_token_env_var = "TOKEN"`), references and very short words
-/// would mask half of what is shown.
+/// Whether a secret is worth it: references and very short words would mask half of what is shown.
 fn worth_masking(text: &str) -> bool {
-    let is_variable = text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_') && text.contains('_');
-    text.len() >= 4
-        && !matches!(text, "true" | "false" | "null" | "none")
-        && text != MASK
-        && !is_reference(text)
-        && !(is_variable && crate::text::is_name(text))
+    text.len() >= 4 && !matches!(text, "true" | "false" | "null" | "none") && text != MASK && !is_reference(text)
 }
 
-/// The text with every one of `secrets` masked.
+/// The text with every one of `secrets` masked, also where it stands in quotes and is spelled accordingly, and where it is
+/// spread over several lines.
 pub fn mask(text: &str, secrets: &[String]) -> String {
     let mut text = text.to_owned();
     for secret in secrets {
         text = text.replace(secret.as_str(), MASK);
+        if secret.contains(['"', '\\']) || secret.chars().any(char::is_control) {
+            let json = Value::from(secret.as_str()).to_json();
+            text = text.replace(&json[1..json.len() - 1], MASK);
+        }
+        if secret.contains('\'') {
+            text = text.replace(&secret.replace('\'', "''"), MASK);
+        }
+        for line in secret.lines().map(str::trim).filter(|line| secret.contains('\n') && line.len() >= 4) {
+            text = text.replace(line, MASK);
+        }
     }
     text
+}
+
+/// The text masked by what it is itself: an address, a token, `NAME=value`.
+pub fn mask_word(text: &str) -> String {
+    mask(text, &secrets(&Value::Array(vec![Value::from(text)])))
 }
 
 /// A line of a configuration file with the value of a secret key masked, and every word that is a secret by its own form.
@@ -209,7 +227,8 @@ pub fn mask_line(line: &str) -> String {
     for range in &quoted {
         let between = line[before.end..range.start].trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\''));
         let key = match between {
-            ":" | "=" => &line[before.clone()],
+            // A colon that is missing is what may be wrong with the line.
+            ":" | "=" | "" => &line[before.clone()],
             "," => flag_name(&line[before.clone()]),
             // The key has no quotes: `token = "x"`, `{ token = "x" }`, `token: "x"`.
             other => other.strip_suffix([':', '=']).map_or("", |rest| last_word(rest.trim_end())),
@@ -260,6 +279,8 @@ fn quoted(line: &str) -> Vec<Range<usize>> {
             _ => {}
         }
     }
+    // A quote that is missing, too.
+    found.extend(open.map(|(_, start)| start..line.len()));
     found
 }
 
@@ -331,7 +352,13 @@ mod tests {
             ("  - https://me:abcdef@h/x", "  - https://me:••••@h/x"),
             ("  uri: https://me:abcdef@h/x", "  uri: https://me:••••@h/x"),
             (r#"  "TOKEN": "a\"bcdef","#, r#"  "TOKEN": "••••","#),
-            ("  API_KEY: API_KEY_VALUE0 # it's mine", "  API_KEY: API_KEY_VALUE0 # it's mine"),
+            ("  API_KEY: API_KEY_VALUE0 # it's mine", "  API_KEY: •••• # it's mine"),
+            (r#"{ "TOKEN": "a\"bcdef" }"#, r#"{ "TOKEN": "••••" }"#),
+            (r#"{ "TOKEN" "abcdef" }"#, r#"{ "TOKEN" "••••" }"#),
+            (r#"{ "TOKEN": "abcdef"#, r#"{ "TOKEN": "••••"#),
+            (r#"env = { MODE = "fast", TOKEN = "abcdef" }"#, r#"env = { MODE = "fast", TOKEN = "••••" }"#),
+            ("url: https://u:abcdef@h/", "url: https://u:••••@h/"),
+            (r#"bearer_token_env_var = "MY_TOKEN""#, r#"bearer_token_env_var = "MY_TOKEN""#),
             ("  env_keys: [API_KEY]", "  env_keys: [API_KEY]"),
             (r#"  "type": "http","#, r#"  "type": "http","#),
         ] {
@@ -378,6 +405,42 @@ mod tests {
         assert_eq!(secrets(&entry), ["abcd1234"]);
         assert!(is_secret_value("https://me:hunter22@h/x") && is_secret_value("HTTPS://h/x?access_token=abcd1234"));
         assert!(!is_secret_value("https://h/x?mode=fast") && !is_secret_value("https://me@h/x"));
+    }
+
+    #[test]
+    fn secrets_inside_words_are_found() {
+        for (word, want) in [
+            ("--header=Authorization: Bearer abcdef", "--header=Authorization: Bearer ••••"),
+            ("Authorization:abcdef", "Authorization:••••"),
+            ("X-Api-Key: abcdef", "X-Api-Key: ••••"),
+            ("--token=abcdef", "--token=••••"),
+            ("https://h.example/mcp?api_key=abcdef&x=1", "https://h.example/mcp?api_key=••••&x=1"),
+            ("https://h.example/mcp?q=ghp_16C7e42F292c6912E7710c838347", "https://h.example/mcp?q=••••"),
+            ("https://u:abcdef@h.example/", "https://u:••••@h.example/"),
+            ("https://0123456789abcdef@h.example/", "https://••••@h.example/"),
+            ("https://h.example/mcp?page=2", "https://h.example/mcp?page=2"),
+            ("npm:@scope/auth-server", "npm:@scope/auth-server"),
+            ("ghcr.io/x/mcp:latest", "ghcr.io/x/mcp:latest"),
+            ("git@github.com:a/b.git", "git@github.com:a/b.git"),
+        ] {
+            assert_eq!(mask_word(word), want);
+        }
+    }
+
+    #[test]
+    fn a_secret_is_masked_in_every_spelling() {
+        let secrets = ["a\"b\\c".to_owned(), "it's".to_owned(), "first line\nsecond line".to_owned()];
+        for text in [r#"x "a\"b\\c" y"#, "x 'it''s' y", "  first line", "  second line", r#""first line\nsecond line""#] {
+            let masked = mask(text, &secrets);
+            assert!(masked.contains(MASK), "{masked}");
+            assert!(!masked.contains("b\\") && !masked.contains("line"), "{masked}");
+        }
+    }
+
+    #[test]
+    fn numbers_and_capitals_can_be_secrets() {
+        let entry = Value::object([("API_KEY", Value::Number("12345678".into())), ("TOKEN", Value::from("ALL_CAPS_1"))]);
+        assert_eq!(secrets(&entry), ["ALL_CAPS_1", "12345678"]);
     }
 
     #[test]

@@ -109,6 +109,12 @@ impl Memo {
         serde_json::to_value(self).unwrap_or_default()
     }
 
+    /// The secrets of the entry before and after.
+    pub fn secrets(&self) -> Vec<String> {
+        let entries = self.before.iter().chain(&self.after).filter_map(|text| from_json(text));
+        entries.flat_map(|entry| crate::secret::secrets(&entry)).collect()
+    }
+
     fn path(&self) -> Path {
         let step = |s: &MemoStep| match s {
             MemoStep::Key(key) => PathStep::Key(key.clone()),
@@ -182,7 +188,11 @@ pub fn take_back(edit: &FileEdit, text: Option<&str>) -> Result<Step, JobError> 
             }
         },
     };
+    let deletes = after.is_none();
     let mut step = Step::between(current, after, Outcome::Removed);
+    if deletes {
+        step.made_dirs.clone_from(&edit.created_dirs);
+    }
     step.outcome = match memo.as_ref().map(|m| (m.before.is_some(), m.after.is_some())) {
         Some((false, true)) => Outcome::Removed,
         Some((true, false)) => Outcome::Added,
@@ -302,7 +312,11 @@ pub fn remove_exactly(records: &[Record], named: &std::path::Path, text: &str, p
             return None;
         }
     }
+    let deletes = after.is_none();
     let mut step = Step::between(text, after, Outcome::Removed);
+    if deletes {
+        step.made_dirs.clone_from(&edit.created_dirs);
+    }
     step.notes.clone_from(&planned.notes);
     Some(step)
 }

@@ -128,7 +128,14 @@ fn set(ctx: &Ctx, key: &str, value: &str) -> Result<(), Failure> {
             let edit =
                 Document::parse(old, Format::Toml).and_then(|d| d.plan(std::slice::from_ref(&op))).map_err(PlanError::from)?;
             let after = Some(edit.apply(old));
-            Ok(Step { after, edit, outcome: Outcome::Updated, notes: Vec::new(), memo: serde_json::Value::Null })
+            Ok(Step {
+                after,
+                edit,
+                outcome: Outcome::Updated,
+                notes: Vec::new(),
+                memo: serde_json::Value::Null,
+                made_dirs: Vec::new(),
+            })
         }),
     };
     let failed = |e: JobError| Failure::file(e);

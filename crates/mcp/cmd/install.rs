@@ -133,14 +133,14 @@ fn item<'c>(ctx: &Ctx, client: &'c Descriptor, scope: Scope, server: &Wanted, fo
             path: site.path,
             lock: file.lock.clone(),
             planner: Box::new(move |text| {
-                let planned = plan::plan(client, file, project.as_deref(), text, &change, os)?;
+                let mut planned = plan::plan(client, file, project.as_deref(), text, &change, os)?;
                 let memo = Memo::of(&change, file.format.editor(), text, &planned).to_value();
-                let notes = planned.notes.into_iter().chain(warning.clone()).collect();
-                Ok(Step { after: Some(planned.after), edit: planned.edit, outcome: planned.outcome, notes, memo })
+                planned.notes.extend(warning.clone());
+                Ok(Step::planned(planned, memo))
             }),
         });
     }
-    Item { client: Some(client), id: client.id.clone(), scope, server: server.name.clone(), job, paste }
+    Item { client: Some(client), id: client.id.clone(), scope, server: server.name.clone(), job, paste, secrets: Vec::new() }
 }
 
 /// Why a client has no file for a scope, and what there is instead.
@@ -165,7 +165,7 @@ fn nowhere(client: &Descriptor, scope: Scope) -> JobError {
 fn command_line(args: &Args, wanted: &[Wanted]) -> String {
     let mut words = vec!["mcp install".to_owned()];
     match (&args.source, args.from.as_slice(), &args.from_json) {
-        (Some(source), ..) => words.push(if secret::is_secret_value(source) { secret::MASK.to_owned() } else { source.clone() }),
+        (Some(source), ..) => words.push(secret::mask_word(source)),
         (_, [client, name], _) => words.push(format!("--from {client} {name}")),
         (.., Some(_)) => words.push("--from-json …".to_owned()),
         _ => {}

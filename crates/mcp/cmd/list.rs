@@ -215,13 +215,15 @@ fn summary(server: &Server, reveal: bool) -> String {
         Ok(entry) => match &entry.launch {
             Launch::Stdio(stdio) => {
                 let words = std::iter::once(&stdio.command).chain(&stdio.args);
-                words.map(|w| quoted(&w.to_string())).collect::<Vec<_>>().join(" ")
+                words.map(|w| quoted(&secret::mask(&w.to_string(), &secrets))).collect::<Vec<_>>().join(" ")
             }
-            Launch::Remote(remote) => format!("{} ({})", remote.url, remote.transport.word()),
+            Launch::Remote(remote) => {
+                format!("{} ({})", secret::mask(&remote.url.to_string(), &secrets), remote.transport.word())
+            }
         },
-        Err(error) => error.to_string(),
+        Err(error) => secret::mask(&error.to_string(), &secrets),
     };
-    clean(&secret::mask(&text, &secrets))
+    clean(&text)
 }
 
 fn quoted(word: &str) -> String {
@@ -255,7 +257,7 @@ fn details(ctx: &Ctx, row: &Row<'_>, reveal: bool) {
 
 fn as_json(row: &Row<'_>, reveal: bool) -> Json {
     let secrets = if reveal { Vec::new() } else { secret::secrets(&row.server.value) };
-    let masked: Json = serde_json::from_str(&secret::mask(&row.server.value.to_json(), &escaped(&secrets))).unwrap_or_default();
+    let masked: Json = serde_json::from_str(&secret::mask(&row.server.value.to_json(), &secrets)).unwrap_or_default();
     json!({
         "name": row.server.name,
         "client": row.report.client.id,
@@ -271,9 +273,4 @@ fn as_json(row: &Row<'_>, reveal: bool) -> Json {
         "differs": row.differs,
         "broken": row.server.entry.as_ref().err().map(ToString::to_string),
     })
-}
-
-/// Secrets as they are spelled inside JSON strings.
-fn escaped(secrets: &[String]) -> Vec<String> {
-    secrets.iter().map(|s| serde_json::to_string(s).map_or_else(|_| s.clone(), |j| j.trim_matches('"').to_owned())).collect()
 }

@@ -72,7 +72,7 @@ pub(crate) fn disable(ctx: &Ctx, args: &DisableArgs) -> Result<Exit, Failure> {
                 ));
             }
             let memo = Memo::of(&change, file.format.editor(), text, &planned).to_value();
-            Ok(Step { after: Some(planned.after), edit: planned.edit, outcome: planned.outcome, notes: planned.notes, memo })
+            Ok(Step::planned(planned, memo))
         })
     })?;
     finish(ctx, "disable", name, *doing, which.clients.is_empty(), items, &unread)
@@ -109,6 +109,7 @@ pub(crate) fn enable(ctx: &Ctx, args: &EnableArgs) -> Result<Exit, Failure> {
                 server: name.clone(),
                 job,
                 paste: None,
+                secrets: Vec::new(),
             });
         }
     }
@@ -150,13 +151,7 @@ fn planner<'c>(
             (Some(Err(error)), None) => return Err(error),
             (_, Some(planned)) => {
                 let memo = Memo::of(&change, file.format.editor(), text, &planned).to_value();
-                return Ok(Step {
-                    after: Some(planned.after),
-                    edit: planned.edit,
-                    outcome: planned.outcome,
-                    notes: planned.notes,
-                    memo,
-                });
+                return Ok(Step::planned(planned, memo));
             }
             (_, None) => return Ok(Step::nothing(Outcome::Unchanged)),
         };

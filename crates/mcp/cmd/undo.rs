@@ -55,10 +55,11 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
         return Err(failure.hint(format!("`mcp undo {by}` does it again")));
     }
     let id = record.header.id;
-    let names: Vec<String> = record.edits_to_undo().map(|e| Memo::read(e).map_or_else(String::new, |m| m.name)).collect();
-    let items = undo::jobs(ctx.clients(), &record).into_iter().zip(names).map(|(job, server)| {
+    let known: Vec<(String, Vec<String>)> =
+        record.edits_to_undo().map(|e| Memo::read(e).map_or_else(Default::default, |m| (m.name.clone(), m.secrets()))).collect();
+    let items = undo::jobs(ctx.clients(), &record).into_iter().zip(known).map(|(job, (server, secrets))| {
         let (client, scope) = (job.client.clone(), job.scope);
-        Item { client: ctx.clients().get(&client), id: client, scope, server, job: Ok(job), paste: None }
+        Item { client: ctx.clients().get(&client), id: client, scope, server, job: Ok(job), paste: None, secrets }
     });
     let manner = Manner {
         verb: "undo",

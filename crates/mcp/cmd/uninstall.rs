@@ -54,9 +54,7 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
                 .and_then(|t| undo::remove_exactly(&records, &path, t, &planned));
             Ok(match exact {
                 Some(step) => Step { memo, ..step },
-                None => {
-                    Step { after: Some(planned.after), edit: planned.edit, outcome: planned.outcome, notes: planned.notes, memo }
-                }
+                None => Step::planned(planned, memo),
             })
         })
     })?;
@@ -162,6 +160,7 @@ pub(crate) fn items_with<'c>(
                 server: name.to_owned(),
                 job,
                 paste: None,
+                secrets: Vec::new(),
             });
         }
     }

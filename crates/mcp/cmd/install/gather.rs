@@ -7,6 +7,7 @@ use std::time::Duration;
 use mcp_clients::catalog::{Catalog, EnvGiven, Missing, Server};
 use mcp_clients::descriptor::Syntax;
 use mcp_clients::entry::{Entry, Launch, Stdio, Transport};
+use mcp_clients::secret;
 use mcp_clients::snippet;
 use mcp_clients::source::{self, Source};
 use mcp_clients::survey;
@@ -102,7 +103,7 @@ fn env(words: &[String]) -> Result<Vec<(String, EnvGiven)>, Failure> {
             if text::is_name(name) {
                 Ok((name.to_owned(), value))
             } else {
-                Err(Failure::missing(format_args!("`--env {name}`: this is no name of a variable"))
+                Err(Failure::missing(format_args!("`--env {}`: this is no name of a variable", secret::mask_word(name)))
                     .hint("write `--env NAME=VALUE`, or `--env NAME` to hand it on"))
             }
         })
@@ -111,7 +112,7 @@ fn env(words: &[String]) -> Result<Vec<(String, EnvGiven)>, Failure> {
 
 fn from_command(command: &str, rest: &[String]) -> Result<Wanted, Failure> {
     if command.contains(' ') && rest.is_empty() && !Path::new(command).exists() {
-        return Err(Failure::missing(format_args!("`{command}` is one word with spaces in it"))
+        return Err(Failure::missing("the command is one word with spaces in it")
             .hint("leave the quotes away: `mcp install -- COMMAND ARG…`"));
     }
     let entry = Entry::command(command, rest.iter().cloned());
@@ -188,7 +189,7 @@ fn from_catalog(ctx: &Ctx, args: &Args, server: &Server, given: &[(String, EnvGi
         match server.resolve(launch, &given, &words) {
             Ok(entry) => break entry,
             Err(missing) if ctx.ui.can_ask && !args.doing.yes && missing.unusable.is_empty() => {
-                ask_for(&missing, &mut given, &mut words)?
+                ask_for(ctx.ui, &missing, &mut given, &mut words)?
             }
             Err(missing) => return Err(lacking(server, missing)),
         }
@@ -206,24 +207,27 @@ fn from_catalog(ctx: &Ctx, args: &Args, server: &Server, given: &[(String, EnvGi
     Ok(Wanted { name: server.id.clone(), entry, copied: false, notes })
 }
 
-fn ask_for(missing: &Missing, given: &mut Vec<(String, EnvGiven)>, words: &mut Vec<String>) -> Result<(), Failure> {
+fn ask_for(
+    ui: crate::ui::Ui,
+    missing: &Missing,
+    given: &mut Vec<(String, EnvGiven)>,
+    words: &mut Vec<String>,
+) -> Result<(), Failure> {
+    let theme = crate::ui::theme();
     for variable in &missing.variables {
-        let prompt = match &variable.url {
-            Some(url) => format!("{} ({}, from {url})", variable.name, variable.description),
-            None => format!("{} ({})", variable.name, variable.description),
-        };
+        let from = variable.url.as_ref().map(|url| format!(", from {url}")).unwrap_or_default();
+        ui.note(format_args!("{}: {}{from}", variable.name, variable.description));
         let value = if variable.secret {
-            dialoguer::Password::new().with_prompt(prompt).interact()
+            dialoguer::Password::with_theme(&*theme).with_prompt(format!("{} (hidden)", variable.name)).interact()
         } else {
-            dialoguer::Input::new().with_prompt(prompt).interact_text()
+            dialoguer::Input::with_theme(&*theme).with_prompt(&variable.name).interact_text()
         };
         given.push((variable.name.clone(), EnvGiven::Value(value.map_err(crate::ui::asked)?)));
     }
     for argument in &missing.arguments {
-        let word: String = dialoguer::Input::new()
-            .with_prompt(format!("{} ({})", argument.name, argument.description))
-            .interact_text()
-            .map_err(crate::ui::asked)?;
+        ui.note(format_args!("<{}>: {}", argument.name, argument.description));
+        let word: String =
+            dialoguer::Input::with_theme(&*theme).with_prompt(&argument.name).interact_text().map_err(crate::ui::asked)?;
         words.push(word);
     }
     Ok(())
@@ -319,18 +323,22 @@ fn from_dialogue(ctx: &Ctx, args: &Args, given: &[(String, EnvGiven)]) -> Result
         ("a command", "-- "),
     ];
     lines.extend(kinds.iter().map(|(k, _)| format!("{k}…")));
-    let at = dialoguer::Select::new()
-        .with_prompt("What?")
+    let lines: Vec<String> = lines.iter().map(|l| crate::ui::choice(l)).collect();
+    let theme = crate::ui::theme();
+    let at = dialoguer::FuzzySelect::with_theme(&*theme)
+        .with_prompt("What should be installed? (type to search)")
         .items(&lines)
         .default(0)
-        .max_length(16)
+        .max_length(14)
+        .report(false)
         .interact()
         .map_err(crate::ui::asked)?;
     if let Some(name) = names.get(at) {
+        ctx.ui.note(format_args!("Installing {name}"));
         return from_source(ctx, args, name, given);
     }
     let (kind, prefix) = kinds[at - names.len()];
-    let typed: String = dialoguer::Input::new().with_prompt(kind).interact_text().map_err(crate::ui::asked)?;
+    let typed: String = dialoguer::Input::with_theme(&*theme).with_prompt(kind).interact_text().map_err(crate::ui::asked)?;
     if prefix == "-- " {
         let words = shell_words(&typed).ok_or_else(|| Failure::missing("a quote is not closed"))?;
         let (command, rest) = words.split_first().ok_or_else(|| Failure::missing("no command was typed"))?;
@@ -391,12 +399,11 @@ fn overrides(ctx: &Ctx, args: &Args, server: &mut Wanted, given: &[(String, EnvG
                 remote.transport = transport;
             }
             for header in &args.header {
-                let (name, value) = header
-                    .split_once(':')
-                    .ok_or_else(|| Failure::missing(format_args!("`--header {header}`: write it as 'Name: value'")))?;
+                let (name, value) =
+                    header.split_once(':').ok_or_else(|| Failure::missing("`--header`: write it as 'Name: value'"))?;
                 let (name, value) = (name.trim(), value.trim());
                 if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c)) {
-                    return Err(Failure::missing(format_args!("`{name}` is no name of a header")));
+                    return Err(Failure::missing("`--header`: a name holds letters, digits and hyphens, and a colon ends it"));
                 }
                 remote.headers.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
                 remote.headers.push((name.to_owned(), Text::parse(value, Syntax::DollarBrace)));
