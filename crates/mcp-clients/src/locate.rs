@@ -112,8 +112,8 @@ pub fn candidates(file: &File, platform: &Platform) -> Vec<String> {
 
 /// The variable that moves a file, and its value.
 fn moved<'a>(file: &'a File, platform: &'a Platform) -> Option<(&'a Moved, &'a str)> {
-    let moved = file.moved.iter().filter(|m| !m.path.on(platform.os).is_empty());
-    moved.filter_map(|m| Some((m, platform.var(&m.env)?))).next()
+    let mut moved = file.moved.iter().filter(|m| !m.path.on(platform.os).is_empty());
+    moved.find_map(|m| Some((m, platform.var(&m.env)?)))
 }
 
 /// What the client says to a variable that names a folder that is not there.

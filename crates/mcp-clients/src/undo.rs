@@ -176,9 +176,10 @@ pub fn take_back(edit: &FileEdit, text: Option<&str>) -> Result<Step, JobError> 
             Some(text)
         }
         // Text alone does not do it: by meaning, if the entry is still what we made it.
-        outcome => match memo.as_ref().map_or(Ok(None), |memo| by_meaning(memo, current))? {
-            Some(text) => Some(text),
-            None => {
+        outcome => {
+            if let Some(text) = memo.as_ref().map_or(Ok(None), |memo| by_meaning(memo, current))? {
+                Some(text)
+            } else {
                 let (ours, before) = match outcome {
                     UndoOutcome::Conflict { added, removed, .. } => (added, removed),
                     _ => edit.splices.first().map(|s| (s.added.clone(), s.removed.clone())).unwrap_or_default(),
@@ -186,7 +187,7 @@ pub fn take_back(edit: &FileEdit, text: Option<&str>) -> Result<Step, JobError> 
                 let now = memo.as_ref().and_then(|m| shown(m, current));
                 return Err(JobError::Conflict { path: edit.target.clone(), ours, now, before });
             }
-        },
+        }
     };
     let deletes = after.is_none();
     let mut step = Step::between(current, after, Outcome::Removed);

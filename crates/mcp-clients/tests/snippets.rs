@@ -78,15 +78,15 @@ fn a_server_may_be_called_like_an_outer_key() {
 #[test]
 fn time_outs_are_taken_in_the_unit_that_makes_sense() {
     let cline = one(r#"{"mcpServers": {"x": {"command": "a", "disabled": false, "autoApprove": [], "timeout": 60}}}"#);
-    assert_eq!(cline.entry.timeout, Some(Duration::from_secs(60)), "as {}", cline.dialect);
+    assert_eq!(cline.entry.timeout, Some(Duration::from_mins(1)), "as {}", cline.dialect);
     let claude = one(r#"{"mcpServers": {"x": {"command": "a", "timeout": 30000}}}"#);
     assert_eq!(claude.entry.timeout, Some(Duration::from_secs(30)), "as {}", claude.dialect);
     let goose = one("extensions:\n  x:\n    type: stdio\n    enabled: true\n    cmd: a\n    args: []\n    timeout: 300\n");
-    assert_eq!(goose.entry.timeout, Some(Duration::from_secs(300)), "as {}", goose.dialect);
+    assert_eq!(goose.entry.timeout, Some(Duration::from_mins(5)), "as {}", goose.dialect);
     let codex = one("[mcp_servers.x]\ncommand = \"a\"\ntool_timeout_sec = 1.5\n");
     assert_eq!(codex.entry.timeout, Some(Duration::from_millis(1500)));
     let guessed = one(r#"{"x": {"command": "a", "timeout": 60}}"#);
-    assert_eq!(guessed.entry.timeout, Some(Duration::from_secs(60)), "as {}", guessed.dialect);
+    assert_eq!(guessed.entry.timeout, Some(Duration::from_mins(1)), "as {}", guessed.dialect);
 }
 
 #[test]

@@ -46,25 +46,22 @@ impl Shape {
         let mut maps: Vec<Vec<&str>> = Vec::new();
         let mut lists: Vec<&str> =
             [&self.allow_tools, &self.deny_tools, &self.approve_tools].into_iter().flatten().map(String::as_str).collect();
-        let may_be_null = match (&self.stdio, local) {
-            (Some(stdio), true) => {
-                let given: Vec<&String> = stdio.env.0.iter().filter(|k| inner.get(k).is_some()).collect();
-                if let [one, other, ..] = given.as_slice() {
-                    return Some(format!("`{one}` and `{other}` are the same member"));
-                }
-                maps.extend(stdio.env.0.iter().map(|k| vec![k.as_str()]));
-                lists.extend(stdio.env_names.as_deref());
-                stdio.env_may_be_null
+        let stdio = self.stdio.as_ref().filter(|_| local);
+        if let Some(stdio) = stdio {
+            let given: Vec<&String> = stdio.env.0.iter().filter(|k| inner.get(k).is_some()).collect();
+            if let [one, other, ..] = given.as_slice() {
+                return Some(format!("`{one}` and `{other}` are the same member"));
             }
-            _ => {
-                for shape in self.http.iter().chain(&self.sse) {
-                    maps.push(shape.headers.0.iter().map(String::as_str).collect());
-                    maps.extend(shape.headers_from_env.as_deref().map(|k| vec![k]));
-                    lists.extend(shape.env_names.as_deref());
-                }
-                false
+            maps.extend(stdio.env.0.iter().map(|k| vec![k.as_str()]));
+            lists.extend(stdio.env_names.as_deref());
+        } else {
+            for shape in self.http.iter().chain(&self.sse) {
+                maps.push(shape.headers.0.iter().map(String::as_str).collect());
+                maps.extend(shape.headers_from_env.as_deref().map(|k| vec![k]));
+                lists.extend(shape.env_names.as_deref());
             }
-        };
+        }
+        let may_be_null = stdio.is_some_and(|s| s.env_may_be_null);
         for path in maps {
             let Some(map) = path.iter().try_fold(inner, |v, k| v.get(k)) else { continue };
             let wrong = map.as_object().unwrap_or_default().iter().find(|(_, v)| !matches!(v, Value::String(_)));
