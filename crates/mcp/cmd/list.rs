@@ -124,7 +124,8 @@ fn parked(ctx: &Ctx, reports: &[ClientReport<'_>], args: &Args) -> Vec<(String, 
                 let there = file.servers.iter().any(|s| s.name == name);
                 let asked = args.name.as_ref().is_none_or(|n| *n == name)
                     && args.scope.is_none_or(|s| Scope::from(s) == file.site.file.scope);
-                let last = undo::last_for(&records, &file.site.path, &name)
+                let entries = mcp_clients::plan::entry_paths(file.site.file, file.site.project.as_deref(), &name);
+                let last = undo::last_for(&records, &file.site.path, &entries)
                     .filter(|(_, edit, _)| edit.scope == file.site.file.scope.word());
                 if let (false, true, Some((record, _, memo))) = (there, asked, last)
                     && memo.verb == "disable"
