@@ -6,7 +6,18 @@ use std::process::Stdio;
 use crate::home::Home;
 
 const COMMANDS: [&str; 13] = [
-    "clients", "list", "install", "uninstall", "disable", "enable", "undo", "serve", "demo", "config", "completions", "man",
+    "clients",
+    "list",
+    "install",
+    "uninstall",
+    "disable",
+    "enable",
+    "undo",
+    "serve",
+    "demo",
+    "config",
+    "completions",
+    "man",
     "version",
 ];
 
@@ -86,7 +97,8 @@ fn reading_commands_write_nothing_at_all() {
 fn a_reader_that_leaves_is_no_error() {
     let home = Home::new();
     for words in [&["clients", "--all"][..], &["clients", "--all", "--json"], &["install", "--help"], &["man"]] {
-        let mut child = home.command().args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            home.command().args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::with_capacity(16, child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let output = child.wait_with_output().unwrap();

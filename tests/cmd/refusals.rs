@@ -49,7 +49,11 @@ fn same_key_twice_at_the_place() {
 fn merge_conflict_markers() {
     let markers = "<<<<<<< ours\nmodel = \"a\"\n=======\nmodel = \"b\"\n>>>>>>> theirs\n";
     refused(&Home::new().file(CODEX, markers), "codex", &["config.toml:1:1", "merge conflict"]);
-    refused(&Home::new().file(CLAUDE, "{\n<<<<<<< ours\n  \"a\": 1\n=======\n  \"a\": 2\n>>>>>>> theirs\n}\n"), "claude-code", &[".claude.json:2:1", "merge conflict"]);
+    refused(
+        &Home::new().file(CLAUDE, "{\n<<<<<<< ours\n  \"a\": 1\n=======\n  \"a\": 2\n>>>>>>> theirs\n}\n"),
+        "claude-code",
+        &[".claude.json:2:1", "merge conflict"],
+    );
 }
 
 #[test]

@@ -26,7 +26,10 @@ fn home() -> Home {
         ".config/goose/config.yaml",
         "OPENAI_API_KEY: PLANTED-openai\nextensions:\n  a:\n    type: stdio\n    name: a\n    enabled: true\n    cmd: npx\n    args: ['--token', 'PLANTED it''s']\n    envs:\n      K_TOKEN: |\n        PLANTED block one\n        PLANTED block two\n",
     );
-    home.write(".config/zed/settings.json", "{\n  \"context_servers\": { \"a\": { \"env\": { \"TOKEN\" \"PLANTED-broken\" } } }\n}\n");
+    home.write(
+        ".config/zed/settings.json",
+        "{\n  \"context_servers\": { \"a\": { \"env\": { \"TOKEN\" \"PLANTED-broken\" } } }\n}\n",
+    );
     home
 }
 
@@ -83,7 +86,14 @@ fn what_is_typed_is_not_repeated() {
     let home = home();
     let lines: [&[&str]; 9] = [
         &["install", "npm:x", "--client", "codex,zed", "--env", "X_TOKEN=PLANTED-typed"],
-        &["install", "https://h.example/mcp?token=PLANTED-typed", "--client", "cursor,zed", "--header", "Authorization: Bearer PLANTED-typed"],
+        &[
+            "install",
+            "https://h.example/mcp?token=PLANTED-typed",
+            "--client",
+            "cursor,zed",
+            "--header",
+            "Authorization: Bearer PLANTED-typed",
+        ],
         &["install", "--client", "zed", "--", "node", "x.js", "--api-key", "PLANTED-typed"],
         &["install", "--client", "zed", "--from-json", r#"{"t":{"command":"x","env":{"A_KEY":"PLANTED-typed"}}}"#],
         &["install", "https://h.example/mcp", "--client", "zed", "--header", "Authorization Bearer PLANTED-typed"],
@@ -112,7 +122,7 @@ fn the_journal_is_for_its_user_only_and_its_command_line_holds_no_secret() {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        let mut folders = vec![home.path(".local/state/mcp")];
+        let mut folders = vec![home.path(".local/state/mcp/journal")];
         while let Some(folder) = folders.pop() {
             assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o077, 0, "{}", folder.display());
             for entry in folder.read_dir().unwrap().map(Result::unwrap) {
@@ -129,7 +139,20 @@ fn the_journal_is_for_its_user_only_and_its_command_line_holds_no_secret() {
 #[test]
 fn a_conflict_shows_both_versions_without_their_secrets() {
     let home = Home::new().file(".codex/config.toml", "model = \"m\"\n");
-    home.mcp(&["install", "--client", "codex", "--name", "c", "--env", "C_TOKEN=PLANTED-ours", "--", "node", "--password", "PLANTED-arg"]).ok();
+    home.mcp(&[
+        "install",
+        "--client",
+        "codex",
+        "--name",
+        "c",
+        "--env",
+        "C_TOKEN=PLANTED-ours",
+        "--",
+        "node",
+        "--password",
+        "PLANTED-arg",
+    ])
+    .ok();
     let text = home.read(".codex/config.toml").replace("node", "deno").replace("PLANTED-ours", "PLANTED-theirs");
     home.write(".codex/config.toml", text);
     let run = clean(home.run("undo").ends(3).says(&["node", "deno", "we had written", "there is now"]));

@@ -5,9 +5,13 @@ use crate::home::Home;
 #[test]
 fn five_shells_get_a_script() {
     let home = Home::new();
-    for (shell, sign) in
-        [("bash", "complete "), ("zsh", "compdef"), ("fish", "complete "), ("powershell", "Register-ArgumentCompleter"), ("elvish", "arg-completer")]
-    {
+    for (shell, sign) in [
+        ("bash", "complete "),
+        ("zsh", "compdef"),
+        ("fish", "complete "),
+        ("powershell", "Register-ArgumentCompleter"),
+        ("elvish", "arg-completer"),
+    ] {
         let run = home.mcp(&["completions", shell]).ok();
         assert!(run.out.contains(sign) && run.err.is_empty(), "{}", run.shown());
     }

@@ -25,11 +25,27 @@ fn packages_images_addresses_and_commands() {
         (&["npm:@playwright/mcp@latest"][..], "playwright", json!({"command": "npx", "args": ["-y", "@playwright/mcp@latest"]})),
         (&["npm:x@1.2", "--", "--flag", "a b"], "x", json!({"command": "npx", "args": ["-y", "x@1.2", "--flag", "a b"]})),
         (&["pypi:mcp-server-time==1.0"], "time", json!({"command": "uvx", "args": ["mcp-server-time==1.0"]})),
-        (&["docker:mcp/fetch:1", "--env", "A=b"], "fetch", json!({"command": "docker", "args": ["run", "-i", "--rm", "-e", "A", "mcp/fetch:1"], "env": {"A": "b"}})),
+        (
+            &["docker:mcp/fetch:1", "--env", "A=b"],
+            "fetch",
+            json!({"command": "docker", "args": ["run", "-i", "--rm", "-e", "A", "mcp/fetch:1"], "env": {"A": "b"}}),
+        ),
         (&["https://mcp.h.example/mcp"], "h", json!({"url": "https://mcp.h.example/mcp"})),
-        (&["https://h.example/mcp", "--name", "n", "--header", "X-A: ${B}"], "n", json!({"url": "https://h.example/mcp", "headers": {"X-A": "${env:B}"}})),
-        (&["--name", "n", "--cwd", "/srv", "--", "node", "a.js", "--port", "0"], "n", json!({"command": "node", "args": ["a.js", "--port", "0"]})),
-        (&["--env", "A=1=2", "--env", "B", "--name", "n", "--", "./run"], "n", json!({"command": "./run", "env": {"A": "1=2", "B": "${env:B}"}})),
+        (
+            &["https://h.example/mcp", "--name", "n", "--header", "X-A: ${B}"],
+            "n",
+            json!({"url": "https://h.example/mcp", "headers": {"X-A": "${env:B}"}}),
+        ),
+        (
+            &["--name", "n", "--cwd", "/srv", "--", "node", "a.js", "--port", "0"],
+            "n",
+            json!({"command": "node", "args": ["a.js", "--port", "0"]}),
+        ),
+        (
+            &["--env", "A=1=2", "--env", "B", "--name", "n", "--", "./run"],
+            "n",
+            json!({"command": "./run", "env": {"A": "1=2", "B": "${env:B}"}}),
+        ),
     ] {
         let home = Home::new();
         let (found, run) = installed(&home, words);
@@ -43,16 +59,31 @@ fn packages_images_addresses_and_commands() {
 /// The same server in the words of every client's documentation.
 const SNIPPETS: [(&str, &str); 11] = [
     ("Claude", r#"{ "mcpServers": { "s": { "command": "npx", "args": ["-y", "p"], "env": { "MODE": "fast" } } } }"#),
-    ("VS Code", r#"{ "servers": { "s": { "type": "stdio", "command": "npx", "args": ["-y", "p"], "env": { "MODE": "fast" } } } }"#),
-    ("Zed", r#"{ "context_servers": { "s": { "source": "custom", "command": "npx", "args": ["-y", "p"], "env": { "MODE": "fast" } } } }"#),
+    (
+        "VS Code",
+        r#"{ "servers": { "s": { "type": "stdio", "command": "npx", "args": ["-y", "p"], "env": { "MODE": "fast" } } } }"#,
+    ),
+    (
+        "Zed",
+        r#"{ "context_servers": { "s": { "source": "custom", "command": "npx", "args": ["-y", "p"], "env": { "MODE": "fast" } } } }"#,
+    ),
     ("Codex", "[mcp_servers.s]\ncommand = \"npx\"\nargs = [\"-y\", \"p\"]\nenv = { MODE = \"fast\" }\n"),
-    ("goose", "extensions:\n  s:\n    name: s\n    type: stdio\n    enabled: true\n    cmd: npx\n    args: [-y, p]\n    envs:\n      MODE: fast\n"),
+    (
+        "goose",
+        "extensions:\n  s:\n    name: s\n    type: stdio\n    enabled: true\n    cmd: npx\n    args: [-y, p]\n    envs:\n      MODE: fast\n",
+    ),
     ("Continue", "mcpServers:\n  - name: s\n    command: npx\n    args:\n      - -y\n      - p\n    env:\n      MODE: fast\n"),
     ("OpenCode", r#"{ "mcp": { "s": { "type": "local", "command": ["npx", "-y", "p"], "environment": { "MODE": "fast" } } } }"#),
     ("without the outer key", r#"{ "s": { "command": "npx", "args": ["-y", "p"], "env": { "MODE": "fast" } } }"#),
     ("without braces", "\"s\": {\n  \"command\": \"npx\",\n  \"args\": [\"-y\", \"p\"],\n  \"env\": { \"MODE\": \"fast\" }\n},"),
-    ("fenced", "Add this:\n\n```json\n{\n  // comment\n  \"mcpServers\": { \"s\": { \"command\": \"npx\", \"args\": [\"-y\", \"p\"], \"env\": { \"MODE\": \"fast\" }, } }\n}\n```\n\nDone."),
-    ("inside settings", r#"{ "editor": 1, "mcp": { "servers": { "s": { "command": "npx", "args": ["-y", "p"], "env": { "MODE": "fast" } } } } }"#),
+    (
+        "fenced",
+        "Add this:\n\n```json\n{\n  // comment\n  \"mcpServers\": { \"s\": { \"command\": \"npx\", \"args\": [\"-y\", \"p\"], \"env\": { \"MODE\": \"fast\" }, } }\n}\n```\n\nDone.",
+    ),
+    (
+        "inside settings",
+        r#"{ "editor": 1, "mcp": { "servers": { "s": { "command": "npx", "args": ["-y", "p"], "env": { "MODE": "fast" } } } } }"#,
+    ),
 ];
 
 #[cfg(not(windows))]
@@ -97,7 +128,9 @@ fn two_servers_at_once_and_from_a_file() {
 fn nonsense_is_refused_before_anything_is_written() {
     let home = Home::new();
     let before = home.tree();
-    for snippet in ["", "nothing here", "{\"mcpServers\":{}}", "{\"a\":", "[1,2]", "{\"mcpServers\":{\"a\":{\"neither\":1}}}", "\u{0}"] {
+    for snippet in
+        ["", "nothing here", "{\"mcpServers\":{}}", "{\"a\":", "[1,2]", "{\"mcpServers\":{\"a\":{\"neither\":1}}}", "\u{0}"]
+    {
         let run = home.fed(&["install", "--client", "cursor", "--from-json", "-"], snippet);
         assert_eq!(run.code, Some(2), "{}", run.shown());
     }
@@ -123,7 +156,16 @@ fn placeholders_are_refused() {
     }
     assert_eq!(home.tree(), before);
     // Given a value, the snippet is fine.
-    home.mcp(&["install", "--client", "cursor", "--env", "K=real-value", "--from-json", r#"{"a":{"command":"x","env":{"K":"xxxx"}}}"#]).ok();
+    home.mcp(&[
+        "install",
+        "--client",
+        "cursor",
+        "--env",
+        "K=real-value",
+        "--from-json",
+        r#"{"a":{"command":"x","env":{"K":"xxxx"}}}"#,
+    ])
+    .ok();
 }
 
 #[test]
@@ -163,6 +205,8 @@ fn gaps_are_said_before_anything_is_written() {
 #[test]
 fn a_program_that_is_missing_is_named() {
     let home = Home::new();
-    home.mcp(&["install", "--client", "cursor", "--name", "n", "--", "nosuchprogram"]).ok().says(&["`nosuchprogram` is not on this shell's PATH"]);
+    home.mcp(&["install", "--client", "cursor", "--name", "n", "--", "nosuchprogram"])
+        .ok()
+        .says(&["`nosuchprogram` is not on this shell's PATH"]);
     home.run("install npm:x --client cursor").ok().hides("is not on this shell's PATH");
 }

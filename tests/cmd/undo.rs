@@ -104,7 +104,11 @@ fn a_file_that_no_longer_parses_is_taken_back_where_the_place_is_untouched() {
     let broken = format!("{}\n= broken\n", home.read(CODEX));
     home.write(CODEX, &broken);
     let run = home.run("undo");
-    assert!(run.code == Some(0) && !home.read(CODEX).contains("calculator") || run.code == Some(3) && home.read(CODEX) == broken, "{}", run.shown());
+    assert!(
+        run.code == Some(0) && !home.read(CODEX).contains("calculator") || run.code == Some(3) && home.read(CODEX) == broken,
+        "{}",
+        run.shown()
+    );
 }
 
 #[test]

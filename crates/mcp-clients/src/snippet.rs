@@ -4,7 +4,7 @@ use mcp_edit::{Document, Format, Path, Problem, Value};
 
 use crate::clients::Clients;
 use crate::descriptor::Descriptor;
-use crate::entry::Entry;
+use crate::entry::{Entry, Launch, Transport};
 use crate::shape::ReadError;
 
 /// A server found in a snippet.
@@ -122,12 +122,12 @@ fn parse(text: &str) -> Result<Value, SnippetError> {
     Err(SnippetError::Syntax { json })
 }
 
-/// What is between the fences of a Markdown code block, if that is what was copied.
+/// What is between the fences of a Markdown code block, if there is one; what stands around it is prose.
 fn fenced(text: &str) -> &str {
-    let trimmed = text.trim();
-    let Some(rest) = trimmed.strip_prefix("```") else { return text };
+    let start = if text.trim_start().starts_with("```") { text.find("```") } else { text.find("\n```").map(|at| at + 1) };
+    let Some(rest) = start.and_then(|at| text[at..].strip_prefix("```")) else { return text };
     let body = rest.split_once('\n').map_or("", |(_, body)| body);
-    body.trim_end().strip_suffix("```").unwrap_or(body)
+    body.find("\n```").map_or_else(|| body.trim_end().strip_suffix("```").unwrap_or(body), |end| &body[..end])
 }
 
 /// The reading of the dialect that leaves least unexplained; the client that owns the outer key breaks ties.
@@ -153,6 +153,11 @@ fn understand(name: Option<String>, value: &Value, outer: Option<&str>, clients:
     match (best, nearest) {
         (Some((_, client, mut entry, unknown)), _) => {
             entry.extra.retain(|(k, _)| !unknown.contains(k));
+            // Clients disagree on what an address alone means; whoever wrote the snippet meant what the address says.
+            let says = ["type", "transport", "transportType", "httpUrl"].iter().any(|k| value.get(k).is_some());
+            if let (Launch::Remote(remote), false) = (&mut entry.launch, says) {
+                remote.transport = Transport::of_address(&remote.url.to_string());
+            }
             Ok(Found { name, entry, dialect: client.id.clone(), unknown })
         }
         (None, Some(source)) => Err(SnippetError::Entry { name: name.unwrap_or_else(|| "(unnamed)".to_owned()), source }),

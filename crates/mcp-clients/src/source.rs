@@ -71,15 +71,11 @@ impl Source {
             Self::Npm(package) => run("npx", &["-y"], package),
             Self::Pypi(package) => run("uvx", &[], package),
             Self::Docker(image) => run("docker", &["run", "-i", "--rm"], image),
-            Self::Url(url) => {
-                let path = url.split(['?', '#']).next().unwrap_or(url);
-                let guess = if path.trim_end_matches('/').ends_with("/sse") { Transport::Sse } else { Transport::Http };
-                Entry::new(Launch::Remote(Remote {
-                    transport: transport.unwrap_or(guess),
-                    url: Text::literal(url),
-                    headers: Vec::new(),
-                }))
-            }
+            Self::Url(url) => Entry::new(Launch::Remote(Remote {
+                transport: transport.unwrap_or_else(|| Transport::of_address(url)),
+                url: Text::literal(url),
+                headers: Vec::new(),
+            })),
             Self::Name(_) => return None,
         })
     }

@@ -132,12 +132,15 @@ fn scope_of(word: &str) -> crate::descriptor::Scope {
 
 /// What a file should become so that `edit` is taken back.
 pub fn take_back(edit: &FileEdit, text: Option<&str>) -> Result<Step, JobError> {
+    if text.is_none() && edit.created_file {
+        // What was made for it is gone with it.
+        return Ok(Step::nothing(Outcome::Unchanged));
+    }
     let current = text.unwrap_or_default();
     let memo = Memo::read(edit);
     let parses = |text: &str| memo.as_ref().is_none_or(|m| Document::parse(text, m.format()).is_ok());
     let after = match undo_text(edit, current) {
         UndoOutcome::NotApplied => return Ok(Step::nothing(Outcome::Unchanged)),
-        UndoOutcome::Delete if text.is_none() => return Ok(Step::nothing(Outcome::Unchanged)),
         UndoOutcome::Delete => None,
         UndoOutcome::Restored { text, exact } if exact || parses(&text) => Some(text),
         // Text alone does not do it: by meaning, if the entry is still what we made it.
@@ -194,7 +197,19 @@ fn by_meaning(memo: &Memo, current: &str) -> Result<Option<String>, JobError> {
 fn shown(memo: &Memo, current: &str) -> Option<String> {
     let document = Document::parse(current, memo.format()).ok()?;
     let node = document.get(&memo.path()).ok()??;
-    Some(current[node.span].to_owned())
+    let text = &current[node.span.clone()];
+    // In TOML a table is its header only: what is below belongs to it, up to the next header that is not of a part of it.
+    let Some(name) = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).filter(|_| memo.format() == Format::Toml) else {
+        return Some(text.to_owned());
+    };
+    let (part, mut end) = (format!("[{name}."), node.span.end);
+    for line in current[node.span.end..].split_inclusive('\n') {
+        if line.starts_with('[') && !line.starts_with(&part) {
+            break;
+        }
+        end += line.len();
+    }
+    Some(current[node.span.start..end].to_owned())
 }
 
 fn from_json(text: &str) -> Option<Value> {
@@ -228,7 +243,8 @@ pub fn remove_exactly(records: &[Record], named: &std::path::Path, name: &str, t
     let root = |text: &str| {
         Some(Document::parse(text, memo.format()).ok()?.get(&Path::default()).ok()?.map_or(Value::Null, |n| n.value))
     };
-    if let Some(after) = &after {
+    let is_empty = |text: &String| text.trim_start_matches('\u{feff}').trim().is_empty();
+    if let Some(after) = after.as_ref().filter(|text| !is_empty(text)) {
         let (ours, plain) = (root(after)?, root(&planned.after)?);
         if !ours.same(&plain) && !same_but_emptied(&ours, &plain) {
             return None;

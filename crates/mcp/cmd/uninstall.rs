@@ -131,9 +131,17 @@ pub(crate) fn items_with<'c>(
     let wanted = |id: &String| which.clients.is_empty() || which.clients.contains(id);
     let clients = ctx.clients().all().iter().filter(|c| wanted(&c.id));
     let (mut items, mut unread) = (Vec::new(), Vec::new());
-    for report in survey::survey(clients, &ctx.platform, &ctx.project, |_| None) {
+    let mut reports = survey::survey(clients, &ctx.platform, &ctx.project, |name| ctx.find(name));
+    survey::leave_to_installed(&mut reports);
+    // Several clients may read one file: it is changed once.
+    let mut seen: Vec<(std::path::PathBuf, Vec<mcp_edit::Path>)> = Vec::new();
+    for report in reports {
         for file in report.files {
             let site = &file.site;
+            let place = (site.path.clone(), plan::tables(site.file, site.project.as_deref()));
+            if seen.contains(&place) {
+                continue;
+            }
             if scope.is_some_and(|s| s != site.file.scope) {
                 continue;
             }
@@ -145,6 +153,7 @@ pub(crate) fn items_with<'c>(
             if !has && !(blocked && !which.clients.is_empty()) {
                 continue;
             }
+            seen.push(place);
             let managed = report
                 .managed
                 .as_ref()
