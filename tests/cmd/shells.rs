@@ -23,8 +23,9 @@ fn five_shells_get_a_script() {
 fn bash(home: &Home, line: &str) -> Option<String> {
     let bash = ["/bin/bash", "/usr/bin/bash"].into_iter().find(|p| std::path::Path::new(p).exists())?;
     let program = env!("CARGO_BIN_EXE_mcp");
+    let folder = std::path::Path::new(program).parent().unwrap().display();
     home.write("complete.sh", format!(
-        "PATH=$(dirname '{program}'):/usr/bin:/bin\nsource <('{program}' completions bash) || exit 9\nCOMP_WORDS=({line})\nCOMP_CWORD=$(( ${{#COMP_WORDS[@]}} - 1 ))\nCOMP_LINE='{line}'\nCOMP_TYPE=9\n_clap_complete_mcp mcp \"${{COMP_WORDS[COMP_CWORD]}}\" ''\nprintf '%s\\n' \"${{COMPREPLY[@]}}\"\n"
+        "PATH='{folder}':/usr/bin:/bin\nsource <('{program}' completions bash) || exit 9\nCOMP_WORDS=({line})\nCOMP_CWORD=$(( ${{#COMP_WORDS[@]}} - 1 ))\nCOMP_LINE='{line}'\nCOMP_TYPE=9\n_clap_complete_mcp mcp \"${{COMP_WORDS[COMP_CWORD]}}\" ''\nprintf '%s\\n' \"${{COMPREPLY[@]}}\"\n"
     ));
     let mut command = home.command();
     let mut shell = std::process::Command::new(bash);

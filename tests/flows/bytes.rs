@@ -23,6 +23,14 @@ fn realistic(client: &Descriptor) -> Option<Vec<u8>> {
     Some(std::fs::read(before).unwrap())
 }
 
+/// All but Copilot's lock, which Copilot leaves as well: whoever deletes it breaks the lock of who has it open. So its folder
+/// stays too.
+fn kept(home: &Home) -> std::collections::BTreeMap<PathBuf, (Option<u32>, Vec<u8>)> {
+    let mut contents = home.contents();
+    contents.retain(|path, _| !path.ends_with(".mcp-writer.lock") && path != std::path::Path::new(".copilot"));
+    contents
+}
+
 #[test]
 fn install_and_uninstall_give_back_the_first_bytes_for_every_client() {
     let (mut seen, mut cases) = (0, 0);
@@ -41,7 +49,7 @@ fn install_and_uninstall_give_back_the_first_bytes_for_every_client() {
                 home.write(&name, text);
             }
             let shown = start.as_ref().map(|t| String::from_utf8_lossy(t).into_owned());
-            let before = home.contents();
+            let before = kept(&home);
             let line = format!("install calculator --client {}", client.id);
             let run = home.run(&line);
             assert_eq!(run.code, Some(0), "{shown:?}\n{}", run.shown());
@@ -53,11 +61,11 @@ fn install_and_uninstall_give_back_the_first_bytes_for_every_client() {
             let list = home.run(&format!("list calculator --client {} --json", client.id)).ok().json("mcp.list/1");
             assert_eq!(list["servers"].as_array().unwrap().len(), 1, "{}", client.id);
             home.run(&format!("uninstall calculator --client {}", client.id)).ok();
-            assert_eq!(home.contents(), before, "{} from {shown:?}", client.id);
+            assert_eq!(kept(&home), before, "{} from {shown:?}", client.id);
             // And the other way back.
             home.run(&line).ok();
             home.run("undo").ok();
-            assert_eq!(home.contents(), before, "{} from {shown:?}, by undo", client.id);
+            assert_eq!(kept(&home), before, "{} from {shown:?}, by undo", client.id);
             cases += 1;
         }
     }
@@ -67,17 +75,41 @@ fn install_and_uninstall_give_back_the_first_bytes_for_every_client() {
 #[test]
 fn all_clients_at_once_are_one_change() {
     let home = Home::new();
-    let before = home.contents();
+    let before = kept(&home);
     let ids: Vec<String> = Clients::built_in().all().iter().filter(|c| file(&home, c).is_some()).map(|c| c.id.clone()).collect();
     let line = format!("install npm:x --client {}", ids.join(","));
     let run = home.run(&line);
     assert!(run.code == Some(0), "{}", run.shown());
     home.run(&line).ok().hides("added");
     home.run("undo").ok();
-    // The lock is Copilot's, which leaves it as well: whoever deletes it breaks the lock of who has it open.
-    let mut after = home.contents();
-    after.retain(|path, _| !path.starts_with(".copilot"));
-    assert_eq!(after, before);
+    assert_eq!(kept(&home), before);
+}
+
+#[test]
+fn whoever_goes_last_takes_what_we_made_along() {
+    for (client, file, text) in [
+        ("codex", ".codex/config.toml", "# mine\nmodel = \"m\"\n"),
+        ("cursor", ".cursor/mcp.json", "{\n  \"a\": 1\n}\n"),
+        ("opencode", ".config/opencode/opencode.json", "{\"$schema\": \"x\"}"),
+    ] {
+        let home = Home::new().file(file, text);
+        for name in ["one", "two", "three"] {
+            home.run(&format!("install npm:{name} --name {name} --client {client}")).ok();
+        }
+        for name in ["two", "one", "three"] {
+            home.run(&format!("uninstall {name} --client {client}")).ok();
+        }
+        assert_eq!(home.read(file), text, "{client}");
+        // What was empty before us stays.
+        let empty = "{\"mcpServers\": {}}";
+        let home = Home::new().file(".cursor/mcp.json", empty);
+        home.run("install npm:a --name a --client cursor").ok();
+        home.run("install npm:b --name b --client cursor").ok();
+        home.run("uninstall a").ok();
+        home.run("uninstall b").ok();
+        let servers: serde_json::Value = serde_json::from_str(&home.read(".cursor/mcp.json")).unwrap();
+        assert_eq!(servers, serde_json::json!({"mcpServers": {}}));
+    }
 }
 
 #[test]

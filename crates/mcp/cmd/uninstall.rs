@@ -49,10 +49,12 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
             let change = Change::Uninstall { name: name.clone() };
             let planned = plan::plan(client, file, project.as_deref(), text, &change, os)?;
             let table = &plan::tables(file, project.as_deref())[0];
-            let memo = Memo::of(&change, file.format.editor(), &plan::entry_path(table, file, &name), text, &planned).to_value();
-            let exact = text
-                .filter(|_| planned.outcome == Outcome::Removed)
-                .and_then(|t| undo::remove_exactly(&records, &path, &name, t, &planned));
+            let (entry, format) = (plan::entry_path(table, file, &name), file.format.editor());
+            let memo = Memo::of(&change, format, &entry, text, &planned).to_value();
+            let exact = text.filter(|_| planned.outcome == Outcome::Removed).and_then(|t| {
+                undo::remove_exactly(&records, &path, &name, t, &planned)
+                    .or_else(|| undo::remove_with_ours(&records, &path, &entry, format, t, &planned))
+            });
             Ok(match exact {
                 Some(step) => Step { memo, ..step },
                 None => Step {
