@@ -325,7 +325,7 @@ fn report(ctx: &Ctx, manner: &Manner, rows: &[Row<'_>], undo: Option<u64>) {
             }
             Err(told) => {
                 let place = if row.path.is_empty() { String::new() } else { format!("  {FAINT}{}{FAINT:#}", row.path) };
-                ctx.ui.out(format_args!("{BAD}✗{BAD:#} {}: not changed{place}", title(row)));
+                ctx.ui.out(format_args!("{BAD}✗{BAD:#} {}: `{name}` not changed{place}", title(row)));
                 ctx.ui.err(format_args!("{BAD}error:{BAD:#} {}", told.message));
                 told.causes.iter().for_each(|c| ctx.ui.err(format_args!("  {c}")));
                 told.excerpt.iter().for_each(|e| ctx.ui.err(e));
@@ -344,9 +344,15 @@ fn report(ctx: &Ctx, manner: &Manner, rows: &[Row<'_>], undo: Option<u64>) {
     }
     let changed: Vec<&Row<'_>> = rows.iter().filter(|r| r.diff_counts()).collect();
     if !changed.is_empty() && !manner.dry_run {
+        // Two servers in one client need one restart.
+        let mut told: Vec<(String, String)> = Vec::new();
         for row in &changed {
             for step in next_steps(row) {
-                ctx.ui.note(format_args!("  {FAINT}{}:{FAINT:#} {step}", title(row)));
+                let line = (title(row), step);
+                if !told.contains(&line) {
+                    ctx.ui.note(format_args!("  {FAINT}{}:{FAINT:#} {}", line.0, line.1));
+                    told.push(line);
+                }
             }
         }
     }

@@ -27,15 +27,20 @@ fn starting<S: AsRef<str>>(words: impl IntoIterator<Item = (S, String)>, current
 
 /// Ids of clients.
 pub(crate) fn clients(current: &OsStr) -> Vec<CompletionCandidate> {
-    let known = Clients::built_in();
+    // A mistake in a descriptor of the user is no answer to the shell.
+    let known = Ctx::new(Ui::new(true)).map_or_else(|_| Clients::built_in(), |ctx| known(&ctx));
     starting(known.all().iter().map(|c| (c.id.as_str(), c.name.clone())), current)
+}
+
+fn known(ctx: &Ctx) -> Clients {
+    Clients::with_folder(&ctx.dirs.config.join("clients")).0
 }
 
 /// Names of servers in any client's file.
 pub(crate) fn servers(current: &OsStr) -> Vec<CompletionCandidate> {
     let Ok(ctx) = Ctx::new(Ui::new(true)) else { return Vec::new() };
     let mut names: Vec<(String, String)> = Vec::new();
-    for report in survey::survey(ctx.clients().all(), &ctx.platform, &ctx.project, |_| None) {
+    for report in survey::survey(known(&ctx).all(), &ctx.platform, &ctx.project, |_| None) {
         for server in report.files.iter().flat_map(|f| &f.servers) {
             match names.iter_mut().find(|(n, _)| *n == server.name) {
                 Some((_, who)) if !who.contains(&report.client.name) => *who = format!("{who}, {}", report.client.name),

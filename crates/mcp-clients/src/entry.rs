@@ -74,6 +74,12 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// What an address that says nothing else is reached by: the older way where its path ends in `/sse`.
+    pub fn of_address(url: &str) -> Self {
+        let path = url.split(['?', '#']).next().unwrap_or(url);
+        if path.trim_end_matches('/').ends_with("/sse") { Self::Sse } else { Self::Http }
+    }
+
     /// The word on the command line and in output.
     pub fn word(self) -> &'static str {
         match self {

@@ -6,7 +6,6 @@ use crate::clients::Clients;
 use crate::descriptor::{Descriptor, Syntax};
 use crate::entry::{Entry, Launch, Transport};
 use crate::shape::ReadError;
-use crate::source;
 use crate::text::{Piece, Text};
 
 /// A server found in a snippet.
@@ -235,7 +234,7 @@ fn understand(name: Option<String>, value: &Value, outer: Option<&str>, clients:
         && value.get("type").is_none()
         && !matches!(value.get("transport"), Some(Value::String(_)))
     {
-        remote.transport = source::transport_of(&remote.url.to_string());
+        remote.transport = Transport::of_address(&remote.url.to_string());
     }
     // `transport: sse` is in use beside `type`.
     if let (Launch::Remote(remote), Some(word)) = (&mut entry.launch, value.get("transport").and_then(Value::as_str)) {

@@ -74,7 +74,7 @@ impl Source {
             Self::Pypi(package) => run("uvx", &[], package),
             Self::Docker(image) => run("docker", &["run", "-i", "--rm"], image),
             Self::Url(url) => Entry::new(Launch::Remote(Remote {
-                transport: transport.unwrap_or_else(|| transport_of(url)),
+                transport: transport.unwrap_or_else(|| Transport::of_address(url)),
                 url: Text::literal(url),
                 headers: Vec::new(),
             })),
@@ -118,12 +118,6 @@ impl Source {
             }
         }
     }
-}
-
-/// How a server at an address most likely speaks, by the address alone.
-pub fn transport_of(url: &str) -> Transport {
-    let path = url.split(['?', '#']).next().unwrap_or(url);
-    if path.trim_end_matches('/').ends_with("/sse") { Transport::Sse } else { Transport::Http }
 }
 
 /// Whether what is sent to an address can be read on the way: plain `http` to another machine.

@@ -188,6 +188,18 @@ fn servers(site: &Site<'_>, document: &Document<'_>) -> Result<Vec<Server>, Prob
     Ok(servers)
 }
 
+/// Leaves a project's file that several clients read to those of them that are installed, as long as one is.
+pub fn leave_to_installed(reports: &mut [ClientReport<'_>]) {
+    let of_installed: Vec<PathBuf> = reports
+        .iter()
+        .filter(|r| r.is_installed())
+        .flat_map(|r| r.files.iter().filter(|f| f.site.file.scope == Scope::Project).map(|f| f.site.path.clone()))
+        .collect();
+    for report in reports.iter_mut().filter(|r| !r.is_installed()) {
+        report.files.retain(|f| !of_installed.contains(&f.site.path));
+    }
+}
+
 /// What the client minds about a file that we can read.
 fn warnings(site: &Site<'_>, document: &Document<'_>) -> Vec<String> {
     let (client, file, text) = (&site.client.name, site.file, document.text());

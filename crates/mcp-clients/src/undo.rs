@@ -26,6 +26,9 @@ pub struct Memo {
     /// The list of switched-off servers, where the change put the server on it or took it off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list: Option<MemoList>,
+    /// How many steps of the path lead to the outermost container that was not there before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<usize>,
 }
 
 /// A list of names outside the entry that a change touched.
@@ -84,6 +87,11 @@ impl Memo {
             before: before.and_then(|text| listed(text, path)).unwrap_or_default(),
             after: listed(&planned.after, path).unwrap_or_default(),
         });
+        let there = |steps: usize| {
+            let document = Document::parse(before.unwrap_or_default(), format).ok()?;
+            document.get(&Path(entry.0[..steps].to_vec())).ok()?
+        };
+        let made = matches!(change, Change::Install { .. }).then(|| (1..entry.0.len()).find(|n| there(*n).is_none())).flatten();
         let step = |s: &PathStep| match s {
             PathStep::Key(key) => MemoStep::Key(key.clone()),
             PathStep::Item { field, value } => MemoStep::Item { field: field.clone(), value: value.clone() },
@@ -96,6 +104,7 @@ impl Memo {
             before: before.and_then(json),
             after: json(&planned.after),
             list,
+            made,
         }
     }
 
@@ -271,7 +280,19 @@ fn by_meaning(memo: &Memo, current: &str) -> Result<Option<String>, JobError> {
 fn shown(memo: &Memo, current: &str) -> Option<String> {
     let document = Document::parse(current, memo.format()).ok()?;
     let node = document.get(&memo.path()).ok()??;
-    Some(current[node.span].to_owned())
+    let text = &current[node.span.clone()];
+    // In TOML a table is its header only: what is below belongs to it, up to the next header that is not of a part of it.
+    let Some(name) = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).filter(|_| memo.format() == Format::Toml) else {
+        return Some(text.to_owned());
+    };
+    let (part, mut end) = (format!("[{name}."), node.span.end);
+    for line in current[node.span.end..].split_inclusive('\n') {
+        if line.starts_with('[') && !line.starts_with(&part) {
+            break;
+        }
+        end += line.len();
+    }
+    Some(current[node.span.start..end].to_owned())
 }
 
 fn from_json(text: &str) -> Option<Value> {
@@ -307,7 +328,8 @@ pub fn remove_exactly(records: &[Record], named: &std::path::Path, text: &str, p
         UndoOutcome::NotApplied | UndoOutcome::Conflict { .. } => return None,
     };
     // The place may have come to mean more than it did: then the plain removal is the safe one.
-    if let Some(after) = &after {
+    let is_empty = |text: &String| text.trim_start_matches('\u{feff}').trim().is_empty();
+    if let Some(after) = after.as_ref().filter(|text| !is_empty(text)) {
         let (ours, plain) = (root(after, memo.format())?, root(&planned.after, memo.format())?);
         if !ours.same(&plain) && !same_but_emptied(&ours, &plain) {
             return None;
@@ -322,22 +344,56 @@ pub fn remove_exactly(records: &[Record], named: &std::path::Path, text: &str, p
     Some(step)
 }
 
+/// What a file should become so that the server goes, and with it the containers that an installation (of this server or
+/// of one before it) made and that would be left empty; the file itself if there was none. `planned` is the plain removal.
+pub fn remove_with_ours(
+    records: &[Record],
+    named: &std::path::Path,
+    entry: &Path,
+    format: Format,
+    text: &str,
+    planned: &Planned,
+) -> Option<Step> {
+    let standing = || records.iter().filter(|r| r.undone_by.is_none()).flat_map(|r| &r.edits).filter(|e| e.named == named);
+    let container = &entry.0[..entry.0.len().checked_sub(1)?];
+    let beside = |memo: &Memo| memo.verb == "install" && memo.path().0.starts_with(container);
+    let made = standing().filter_map(Memo::read).filter(beside).filter_map(|m| m.made).min()?;
+    let document = Document::parse(&planned.after, format).ok()?;
+    let left = |steps: &usize| {
+        let node = document.get(&Path(entry.0[..*steps].to_vec())).ok().flatten()?;
+        pruned(&node.value).is_none().then_some(*steps)
+    };
+    let steps = (made..entry.0.len()).find_map(|n| left(&n))?;
+    let edit = document.plan(&[Op::remove(Path(entry.0[..steps].to_vec()))]).ok()?;
+    let after = edit.apply(&planned.after);
+    let maker = standing().find(|e| e.created_file);
+    let goes = maker.is_some() && matches!(after.trim(), "" | "{}");
+    let mut step = Step::between(text, (!goes).then_some(after), Outcome::Removed);
+    if let (true, Some(maker)) = (goes, maker) {
+        step.made_dirs.clone_from(&maker.created_dirs);
+    }
+    step.notes.clone_from(&planned.notes);
+    Some(step)
+}
+
 /// Whether both mean the same when empty containers do not count: those the installation made go with it.
 fn same_but_emptied(a: &Value, b: &Value) -> bool {
-    fn pruned(value: &Value) -> Option<Value> {
-        match value {
-            Value::Object(members) => {
-                let kept: Vec<_> = members.iter().filter_map(|(k, v)| Some((k.clone(), pruned(v)?))).collect();
-                (!kept.is_empty()).then_some(Value::Object(kept))
-            }
-            Value::Array(items) if items.is_empty() => None,
-            Value::Null => None,
-            other => Some(other.clone()),
-        }
-    }
     match (pruned(a), pruned(b)) {
         (None, None) => true,
         (Some(a), Some(b)) => a.same(&b),
         _ => false,
+    }
+}
+
+/// The value without empty containers; nothing if that is all it is.
+fn pruned(value: &Value) -> Option<Value> {
+    match value {
+        Value::Object(members) => {
+            let kept: Vec<_> = members.iter().filter_map(|(k, v)| Some((k.clone(), pruned(v)?))).collect();
+            (!kept.is_empty()).then_some(Value::Object(kept))
+        }
+        Value::Array(items) if items.is_empty() => None,
+        Value::Null => None,
+        other => Some(other.clone()),
     }
 }

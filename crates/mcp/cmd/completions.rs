@@ -9,7 +9,7 @@ use crate::ui::Ui;
 /// The script asks `mcp` itself, so that the names of installed servers, clients and well-known servers complete.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Where to put it:\n  bash        mcp completions bash > ~/.local/share/bash-completion/completions/mcp\n  zsh         mcp completions zsh > ~/.local/share/zsh/site-functions/_mcp   (a folder of $fpath)\n  fish        mcp completions fish > ~/.config/fish/completions/mcp.fish\n  powershell  mcp completions powershell >> $PROFILE\n  elvish      mcp completions elvish >> ~/.config/elvish/rc.elv"
+    after_help = "Examples: where shells look for it\n  bash        mcp completions bash > ~/.local/share/bash-completion/completions/mcp\n  zsh         mcp completions zsh > ~/.local/share/zsh/site-functions/_mcp   (a folder of $fpath)\n  fish        mcp completions fish > ~/.config/fish/completions/mcp.fish\n  powershell  mcp completions powershell >> $PROFILE\n  elvish      mcp completions elvish >> ~/.config/elvish/rc.elv"
 )]
 pub(crate) struct Args {
     /// The shell

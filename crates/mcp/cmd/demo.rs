@@ -22,6 +22,7 @@ use crate::ui::{FAINT, GOOD, STRONG};
 /// Plants configurations of several clients (comments, tabs, CRLF, a link), installs the bundled calculator into all of
 /// them, starts it as a client would, calls a tool, takes everything back and compares the bytes.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  mcp demo\n  mcp demo --keep")]
 pub(crate) struct Args {
     /// Keep the throw-away home and say where it is
     #[arg(long)]

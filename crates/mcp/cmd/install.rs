@@ -119,9 +119,7 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
 fn item<'c>(ctx: &Ctx, client: &'c Descriptor, scope: Scope, server: &Wanted, force: bool) -> Item<'c> {
     let os = ctx.platform.os;
     let (mut job, mut paste) = (Err(nowhere(client, scope)), None);
-    if let Some((path, effect)) = locate::managed(client, &ctx.platform) {
-        job = Err(JobError::Managed { path, effect: effect.to_owned() });
-    } else if let Some(site) =
+    if let Some(site) =
         locate::sites(client, &ctx.platform, &ctx.project).into_iter().find(|s| s.is_target && s.file.scope == scope)
     {
         let (file, project, warning) = (site.file, site.project.clone(), site.warning);
@@ -140,6 +138,9 @@ fn item<'c>(ctx: &Ctx, client: &'c Descriptor, scope: Scope, server: &Wanted, fo
             }),
         });
     }
+    if let Some((path, effect)) = locate::managed(client, &ctx.platform) {
+        job = Err(JobError::Managed { path, effect: effect.to_owned() });
+    }
     Item { client: Some(client), id: client.id.clone(), scope, server: server.name.clone(), job, paste, secrets: Vec::new() }
 }
 
@@ -152,8 +153,7 @@ fn nowhere(client: &Descriptor, scope: Scope) -> JobError {
             client.manual.join("\n  ")
         ));
     }
-    if let Some(file) = client.files.iter().find(|f| f.scope == scope && f.only_existing) {
-        let _ = file;
+    if client.files.iter().any(|f| f.scope == scope && f.only_existing) {
         return JobError::NoFile(format!("{} has not made its file yet: start it once, then run this again", client.name));
     }
     let mut scopes: Vec<&str> = client.files.iter().map(|f| f.scope).filter(|s| *s != Scope::System).map(Scope::word).collect();

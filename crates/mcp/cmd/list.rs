@@ -58,7 +58,8 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
     }
     let wanted = |id: &String| args.which.clients.is_empty() || args.which.clients.contains(id);
     let clients = ctx.clients().all().iter().filter(|c| wanted(&c.id));
-    let reports = survey::survey(clients, &ctx.platform, &ctx.project, |_| None);
+    let mut reports = survey::survey(clients, &ctx.platform, &ctx.project, |name| ctx.find(name));
+    survey::leave_to_installed(&mut reports);
     let mut rows = rows(&reports);
     let scope = args.scope.map(Scope::from);
     rows.retain(|r| args.name.as_ref().is_none_or(|n| *n == r.server.name) && scope.is_none_or(|s| s == r.file.site.file.scope));
@@ -69,8 +70,10 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
             .iter()
             .map(|(client, scope, name, id)| json!({ "client": client, "scope": scope, "name": name, "change": id }))
             .collect();
-        let problems: Vec<Json> =
-            broken(&reports).iter().map(|(r, f, why)| json!({ "client": r.client.id, "path": f.site.path, "reason": why })).collect();
+        let problems: Vec<Json> = broken(&reports)
+            .iter()
+            .map(|(r, f, why)| json!({ "client": r.client.id, "path": f.site.path, "reason": why }))
+            .collect();
         let answer = json!({ "schema": "mcp.list/1", "servers": servers, "kept_off": parked, "unread": problems });
         ctx.ui.out(serde_json::to_string_pretty(&answer).unwrap_or_default());
     } else {

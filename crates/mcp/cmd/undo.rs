@@ -50,9 +50,11 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
         }
     };
     if let Some(by) = record.undone_by {
-        let mut failure = Failure::missing(format_args!("change {} was taken back already, by change {by}", record.header.id));
+        let id = record.header.id;
+        let how = if by == id { "it was gone when it was to be taken back".to_owned() } else { format!("by change {by}") };
+        let mut failure = Failure::missing(format_args!("change {id} was taken back already: {how}"));
         failure.exit = Exit::No;
-        return Err(failure.hint(format!("`mcp undo {by}` does it again")));
+        return Err(if by == id { failure } else { failure.hint(format!("`mcp undo {by}` does it again")) });
     }
     let id = record.header.id;
     let known: Vec<(String, Vec<String>)> =
@@ -73,8 +75,9 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
         ctx.ui.note(format_args!("Taking back change {id}: {FAINT}{}{FAINT:#}", record.header.command));
     }
     let finished = changes::run(ctx, &manner, items.collect())?;
-    if let (Some(by), Exit::Done) = (finished.undo, finished.exit) {
-        journal.mark_undone(id, by).map_err(Failure::file)?;
+    if finished.exit == Exit::Done && !args.doing.dry_run {
+        // Somebody else had taken it back: then the one before it is next.
+        journal.mark_undone(id, finished.undo.unwrap_or(id)).map_err(Failure::file)?;
         // Taking an undo back makes the first change stand again.
         if let Some(first) = record.header.command.strip_prefix("mcp undo ").and_then(|n| n.parse().ok()) {
             journal.mark_standing(first).map_err(Failure::file)?;
@@ -109,7 +112,10 @@ fn list(ctx: &Ctx, journal: &Journal, as_json: bool) -> Result<Exit, Failure> {
     for record in &records {
         let mut clients: Vec<&str> = record.edits.iter().map(|e| e.client.as_str()).collect();
         clients.dedup();
-        let state = record.undone_by.map(|by| format!(" (taken back by {by})")).unwrap_or_default();
+        let state = record
+            .undone_by
+            .map(|by| if by == record.header.id { " (gone)".to_owned() } else { format!(" (taken back by {by})") })
+            .unwrap_or_default();
         rows.push(vec![
             record.header.id.to_string(),
             ago(mcp_os::clock::now_ms().saturating_sub(record.header.time_unix_ms)),

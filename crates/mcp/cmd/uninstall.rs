@@ -48,10 +48,13 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
         Box::new(move |text| {
             let change = Change::Uninstall { name: name.clone() };
             let planned = plan::plan(client, file, project.as_deref(), text, &change, os)?;
-            let memo = Memo::of(&change, file.format.editor(), text, &planned).to_value();
-            let exact = text
-                .filter(|_| planned.outcome == Outcome::Removed)
-                .and_then(|t| undo::remove_exactly(&records, &path, t, &planned));
+            let format = file.format.editor();
+            let memo = Memo::of(&change, format, text, &planned).to_value();
+            let exact = text.filter(|_| planned.outcome == Outcome::Removed).and_then(|t| {
+                let entry = planned.ops.first().map(mcp_edit::Op::path)?;
+                undo::remove_exactly(&records, &path, t, &planned)
+                    .or_else(|| undo::remove_with_ours(&records, &path, entry, format, t, &planned))
+            });
             Ok(match exact {
                 Some(step) => Step { memo, ..step },
                 None => Step::planned(planned, memo),
@@ -123,9 +126,17 @@ pub(crate) fn items_with<'c>(
     let wanted = |id: &String| which.clients.is_empty() || which.clients.contains(id);
     let clients = ctx.clients().all().iter().filter(|c| wanted(&c.id));
     let (mut items, mut unread) = (Vec::new(), Vec::new());
-    for report in survey::survey(clients, &ctx.platform, &ctx.project, |_| None) {
+    let mut reports = survey::survey(clients, &ctx.platform, &ctx.project, |name| ctx.find(name));
+    survey::leave_to_installed(&mut reports);
+    // Several clients may read one file: it is changed once.
+    let mut seen: Vec<(std::path::PathBuf, Vec<mcp_edit::Path>)> = Vec::new();
+    for report in reports {
         for file in report.files {
             let site = &file.site;
+            let place = (site.path.clone(), plan::tables(site.file, site.project.as_deref()));
+            if seen.contains(&place) {
+                continue;
+            }
             if scope.is_some_and(|s| s != site.file.scope) {
                 continue;
             }
@@ -137,6 +148,7 @@ pub(crate) fn items_with<'c>(
             if !has && !(blocked && !which.clients.is_empty()) {
                 continue;
             }
+            seen.push(place);
             let managed = report
                 .managed
                 .as_ref()

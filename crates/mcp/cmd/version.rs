@@ -7,6 +7,7 @@ use crate::ui::Ui;
 
 /// Show the version, and what was built in
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  mcp version\n  mcp version --json")]
 pub(crate) struct Args {
     /// Answer in JSON
     #[arg(long)]

@@ -1,0 +1,24 @@
+//! The `mcp` program as people and scripts meet it: exit codes, both outputs, and what is in the files afterwards.
+#![allow(clippy::unwrap_used, reason = "a test stops where something is not as it says")]
+
+#[path = "cmd/home.rs"]
+mod home;
+
+mod cmd {
+    mod answers;
+    mod command_line;
+    mod own_clients;
+    mod refusals;
+    mod screens;
+    mod secrets;
+    mod shells;
+    mod sources;
+    mod switch;
+    mod undo;
+}
+
+mod flows {
+    mod bytes;
+    mod guided;
+    mod translate;
+}

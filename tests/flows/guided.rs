@@ -1,0 +1,118 @@
+//! The short dialogue of a bare `mcp install`, on a terminal of tmux's making.
+#![cfg(target_os = "linux")]
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::home::Home;
+
+struct Terminal {
+    socket: String,
+}
+
+impl Terminal {
+    fn tmux(&self, words: &[&str]) -> Option<String> {
+        let output = Command::new("tmux").args(["-L", &self.socket, "-f", "/dev/null"]).args(words).output().ok()?;
+        Some(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    fn keys(&self, keys: &[&str]) {
+        let words: Vec<&str> = ["send-keys", "-t", "t"].iter().chain(keys).copied().collect();
+        self.tmux(&words);
+    }
+
+    /// The screen once it shows this.
+    #[track_caller]
+    fn wait(&self, text: &str) -> String {
+        let begin = Instant::now();
+        loop {
+            let screen = self.tmux(&["capture-pane", "-p", "-t", "t"]).unwrap_or_default();
+            if screen.contains(text) {
+                return screen;
+            }
+            assert!(begin.elapsed() < Duration::from_secs(20), "`{text}` never came:\n{screen}");
+            std::thread::sleep(Duration::from_millis(30));
+        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.tmux(&["kill-server"]);
+    }
+}
+
+/// The program on a terminal; nothing where there is no tmux.
+fn terminal(home: &Home, name: &str, words: &str) -> Option<Terminal> {
+    Command::new("tmux").arg("-V").output().ok()?;
+    let terminal = Terminal { socket: format!("mcp-test-{}-{name}", std::process::id()) };
+    let mut script = String::from("#!/bin/sh\ncd '");
+    script.push_str(&format!("{}' || exit\n", home.work().display()));
+    script.push_str("exec env -i");
+    for (key, value) in home.command().get_envs().filter_map(|(k, v)| Some((k, v?))) {
+        if key != "TERM" {
+            script.push_str(&format!(" '{}={}'", key.to_string_lossy(), value.to_string_lossy()));
+        }
+    }
+    script.push_str(&format!(" TERM=screen '{}' {words}\n", env!("CARGO_BIN_EXE_mcp")));
+    let file = home.path("").with_file_name("run.sh");
+    std::fs::write(&file, script).unwrap();
+    let run = format!("/bin/sh '{}'; echo \"[ended with $?]\"; sleep 60", file.display());
+    terminal.tmux(&["new-session", "-d", "-s", "t", "-x", "110", "-y", "50", &run])?;
+    Some(terminal)
+}
+
+fn home() -> Home {
+    let home = Home::new().file(".codex/config.toml", "# mine\n").file(".claude.json", "{}\n");
+    home.program("codex");
+    home
+}
+
+#[test]
+fn what_where_diff_yes() {
+    let home = home();
+    let Some(terminal) = terminal(&home, "yes", "install") else { return };
+    terminal.wait("What?");
+    terminal.keys(&["Enter"]);
+    let screen = terminal.wait("Into which clients?");
+    assert!(screen.contains("Codex  (ok)") && screen.contains("no program on PATH"), "{screen}");
+    terminal.keys(&["Enter"]);
+    let screen = terminal.wait("Write this change?");
+    assert!(screen.contains("+[mcp_servers.calculator]"), "{screen}");
+    assert_eq!(home.read(".codex/config.toml"), "# mine\n", "written before the yes");
+    terminal.keys(&["y", "Enter"]);
+    terminal.wait("[ended with 0]");
+    assert!(home.read(".codex/config.toml").contains("calculator"));
+    assert_eq!(home.read(".claude.json"), "{}\n", "only what was ticked");
+}
+
+#[test]
+fn a_no_changes_nothing_and_a_secret_is_typed_hidden() {
+    let home = home();
+    let Some(terminal) = terminal(&home, "no", "install github --client codex") else { return };
+    terminal.wait("GITHUB_PERSONAL_ACCESS_TOKEN");
+    terminal.keys(&["planted-by-hand", "Enter"]);
+    terminal.wait("Write this change?");
+    terminal.keys(&["n", "Enter"]);
+    let screen = terminal.wait("[ended with 1]");
+    assert!(screen.contains("Nothing was changed") && !screen.contains("planted"), "{screen}");
+    assert_eq!(home.read(".codex/config.toml"), "# mine\n");
+}
+
+#[test]
+fn control_c_at_a_question_ends_with_130() {
+    let home = home();
+    for (n, question) in ["What?", "Into which clients?", "Write this change?"].into_iter().enumerate() {
+        let Some(terminal) = terminal(&home, &format!("c{n}"), "install") else { return };
+        for step in ["What?", "Into which clients?", "Write this change?"] {
+            terminal.wait(step);
+            if step == question {
+                break;
+            }
+            terminal.keys(&["Enter"]);
+        }
+        terminal.keys(&["C-c"]);
+        terminal.wait("[ended with 130]");
+        assert_eq!(home.read(".codex/config.toml"), "# mine\n");
+    }
+}
