@@ -76,7 +76,9 @@ impl Place {
     /// A home with the files of these clients.
     pub(crate) fn with(clients: &[Client]) -> Self {
         let place = Self::new();
-        clients.iter().for_each(|client| place.plant(*client));
+        for client in clients {
+            place.plant(*client);
+        }
         place
     }
 
