@@ -31,6 +31,14 @@ impl Ctx {
     /// The surroundings of this process.
     pub(crate) fn new(ui: Ui) -> Result<Self, Failure> {
         let dirs = Dirs::from_env(&|name| std::env::var_os(name)).map_err(Failure::usage)?;
+        if dirs.home.to_str().is_none() {
+            // Clients' paths are text, and a path that was changed to fit would be another folder.
+            return Err(Failure::missing(format_args!(
+                "the home directory {} has a name that is not UTF-8",
+                dirs.home.display()
+            ))
+            .hint("set `HOME` to a folder whose name is"));
+        }
         let cwd =
             std::env::current_dir().map_err(|e| Failure::file(anyhow::Error::new(e).context("find the working directory")))?;
         let vars: BTreeMap<String, String> =

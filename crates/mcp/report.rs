@@ -4,6 +4,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use mcp_clients::engine::JobError;
 use mcp_clients::plan::PlanError;
 use mcp_edit::Problem;
+use mcp_os::journal::JournalError;
 use mcp_os::write::WriteError;
 
 use crate::exit::Exit;
@@ -137,7 +138,9 @@ pub(crate) fn advice(error: &JobError) -> Option<String> {
         (None, JobError::Plan(PlanError::Name { .. })) => "`--name` gives it another name",
         (None, JobError::Lock(_)) => "close the program that holds the lock, or try again in a moment",
         (None, JobError::Busy { .. }) => "close the client, then run this again",
-        (None, JobError::Write(WriteError::Beside { source, .. })) if source.kind() == std::io::ErrorKind::StorageFull => {
+        (None, JobError::Write(WriteError::Beside { source, .. }) | JobError::Journal(JournalError::Io { source, .. }))
+            if source.kind() == std::io::ErrorKind::StorageFull =>
+        {
             "make room on the disk, then run this again"
         }
         (None, JobError::ReadOnly { .. }) => {

@@ -317,7 +317,11 @@ pub fn last_for<'r>(
 /// What a file should become so that the server goes, with the bytes from before its installation where the journal knows
 /// them and nobody touched the place since. `planned` is the plain removal.
 pub fn remove_exactly(records: &[Record], named: &std::path::Path, text: &str, planned: &Planned) -> Option<Step> {
-    let (_, edit, memo) = last_for(records, named, std::slice::from_ref(&planned.entry))?;
+    // What was noted and never made (the process was killed) stands in nobody's way.
+    let standing = records.iter().filter(|r| r.undone_by.is_none()).flat_map(Record::edits_to_undo);
+    let mut made = standing.filter(|e| e.named == named && undo_text(e, text) != UndoOutcome::NotApplied);
+    let ours = |memo: &Memo| memo.verb != "undo" && memo.path() == planned.entry;
+    let (edit, memo) = made.find_map(|e| Some((e, Memo::read(e).filter(ours)?)))?;
     if memo.verb != "install" || memo.before.is_some() {
         return None;
     }

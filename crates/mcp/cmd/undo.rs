@@ -83,6 +83,11 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
             journal.mark_standing(first).map_err(Failure::file)?;
         }
     }
+    // It was never made (the process was killed before), or is back already: the next `mcp undo` is for the change before it.
+    if finished.undo.is_none() && finished.exit == Exit::Done && !args.doing.dry_run {
+        journal.mark_undone(id, id).map_err(Failure::file)?;
+        ctx.ui.note(format_args!("Nothing of change {id} is left to take back"));
+    }
     Ok(finished.exit)
 }
 
