@@ -167,6 +167,12 @@ pub(crate) fn install(name: &str, clients: &[Client]) -> String {
     format!("install --name {name} --client {} --yes -- our-program --flag {name}", ids.join(","))
 }
 
+/// The command line that takes it away again.
+pub(crate) fn uninstall(clients: &[Client]) -> String {
+    let ids: Vec<&str> = clients.iter().map(|client| client.id).collect();
+    format!("uninstall ours --client {} --yes", ids.join(","))
+}
+
 /// How a run ended and what it said.
 pub(crate) fn told(output: &Output) -> String {
     format!("{}\n{}{}", output.status, String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))

@@ -70,7 +70,7 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
             .map(|(client, scope, name, id)| json!({ "client": client, "scope": scope, "name": name, "change": id }))
             .collect();
         let problems: Vec<Json> =
-            broken(&reports).map(|(r, f, why)| json!({ "client": r.client.id, "path": f.site.path, "reason": why })).collect();
+            broken(&reports).iter().map(|(r, f, why)| json!({ "client": r.client.id, "path": f.site.path, "reason": why })).collect();
         let answer = json!({ "schema": "mcp.list/1", "servers": servers, "kept_off": parked, "unread": problems });
         ctx.ui.out(serde_json::to_string_pretty(&answer).unwrap_or_default());
     } else {
@@ -138,12 +138,20 @@ fn parked(ctx: &Ctx, reports: &[ClientReport<'_>], args: &Args) -> Vec<(String, 
     found
 }
 
-fn broken<'r>(reports: &'r [ClientReport<'r>]) -> impl Iterator<Item = (&'r ClientReport<'r>, &'r FileReport<'r>, String)> {
-    reports.iter().flat_map(|r| r.files.iter().map(move |f| (r, f))).filter_map(|(r, f)| match &f.state {
-        FileState::Unreadable(error) => Some((r, f, error.to_string())),
-        FileState::Unparsable(problem) => Some((r, f, problem.to_string())),
-        _ => None,
-    })
+/// The files that could not be read and why, each once: one file can hold several scopes.
+fn broken<'r>(reports: &'r [ClientReport<'r>]) -> Vec<(&'r ClientReport<'r>, &'r FileReport<'r>, String)> {
+    let mut found: Vec<(&ClientReport<'_>, &FileReport<'_>, String)> = Vec::new();
+    for (report, file) in reports.iter().flat_map(|r| r.files.iter().map(move |f| (r, f))) {
+        let why = match &file.state {
+            FileState::Unreadable(error) => error.to_string(),
+            FileState::Unparsable(problem) => problem.to_string(),
+            _ => continue,
+        };
+        if !found.iter().any(|(r, f, _)| r.client.id == report.client.id && f.site.path == file.site.path) {
+            found.push((report, file, why));
+        }
+    }
+    found
 }
 
 fn show(ctx: &Ctx, args: &Args, rows: &[Row<'_>], parked: &[(String, &'static str, String, u64)]) {

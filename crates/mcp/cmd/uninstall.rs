@@ -164,5 +164,7 @@ pub(crate) fn items_with<'c>(
             });
         }
     }
+    // One file can be two sites.
+    unread.dedup();
     Ok((items, unread))
 }
