@@ -110,6 +110,7 @@ impl Shape {
     /// user's and stays.
     pub fn launch_keys(&self) -> Vec<&str> {
         let mut keys: Vec<&str> = self.type_key.as_deref().into_iter().chain(self.nested.as_deref()).collect();
+        keys.extend(self.type_before.iter().map(String::as_str));
         keys.extend(self.stdio.iter().flat_map(StdioShape::keys));
         keys.extend(self.http.iter().chain(&self.sse).flat_map(RemoteShape::keys));
         keys.extend(self.startup_timeout.iter().chain(&self.timeout).map(|k| k.key.as_str()));

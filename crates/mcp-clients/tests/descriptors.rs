@@ -282,6 +282,9 @@ fn round_trip(client: &Descriptor, entry: &Entry, os: Os) -> Result<bool, String
     let Ok(written) = shape.write(entry, "a", &client.name, os) else { return Ok(false) };
     let named_by = client.files.iter().find_map(|f| f.named_by.as_deref());
     let read = shape.read(&written.value, named_by).map_err(|e| format!("{e}: {:?}", written.value))?;
+    if let Some(why) = shape.objection(&written.value, named_by) {
+        return Err(format!("the client would not take what is written: {why}"));
+    }
     if !read.extra.is_empty() {
         return Err(format!("{:?} are strangers to the client's own descriptor", read.extra));
     }

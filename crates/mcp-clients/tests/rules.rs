@@ -212,6 +212,10 @@ fn an_update_leaves_one_consistent_entry() {
     assert_eq!(read.approve_tools.as_deref(), Some(["t".to_owned()].as_slice()));
     assert!(planned.notes.iter().any(|n| n.contains("switched off")), "{:?}", planned.notes);
 
+    let older = r#"{"mcpServers": {"x": {"transportType": "stdio", "command": "a"}}}"#;
+    let planned = after("cline-cli", older, http("https://a.example/mcp"));
+    assert!(!planned.after.contains("transportType") && planned.notes.is_empty(), "{} {:?}", planned.after, planned.notes);
+
     let list = "mcpServers:\n  - name: x\n    type: streamable-http\n    url: https://a.example\n    requestOptions:\n      timeout: 5\n      headers:\n        A: b\n";
     let planned = after("continue", list, http("https://b.example"));
     assert!(planned.after.contains("timeout: 5") && !planned.after.contains("A: b"), "{}", planned.after);

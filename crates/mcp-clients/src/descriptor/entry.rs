@@ -22,6 +22,9 @@ pub struct Shape {
     /// The key that holds the word for the transport.
     #[serde(default, rename = "type")]
     pub type_key: Option<String>,
+    /// Older keys for the same word, which an update takes out.
+    #[serde(default)]
+    pub type_before: Vec<String>,
     /// What an entry with an address and no such word is taken for: `http`, `sse` or `nothing` (it is skipped).
     #[serde(default)]
     pub untyped_url: Untyped,

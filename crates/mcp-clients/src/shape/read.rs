@@ -22,7 +22,7 @@ impl Shape {
             None => Launch::Stdio(self.read_stdio(inner, &mut seen)?),
             Some(transport) => Launch::Remote(self.read_remote(inner, transport, &mut seen)?),
         };
-        seen.extend(self.type_key.as_deref());
+        seen.extend(self.type_key.as_deref().into_iter().chain(self.type_before.iter().map(String::as_str)));
         let mut entry = Entry::new(launch);
         entry.family.clone_from(&self.family);
         match &self.switch {
