@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_diff_shows_places_and_the_missing_newline() {
-        let old: String = (1..=20).map(|n| format!("line {n}\n")).collect::<String>() + "end";
+        let old = (1..=20).fold(String::new(), |text, n| text + &format!("line {n}\n")) + "end";
         let at = |needle: &str| old.find(needle).map(|i| i..i + needle.len()).unwrap_or_default();
         let edit = Edit::new(vec![
             Splice { range: at("line 2\n"), text: "two\n2b\n".into() },

@@ -134,6 +134,9 @@ impl Value {
         match (self, other) {
             (Self::Array(a), Self::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b)),
             (Self::Object(a), Self::Object(b)) => {
+                if a.iter().map(|(key, _)| key).eq(b.iter().map(|(key, _)| key)) {
+                    return a.iter().zip(b).all(|((_, a), (_, b))| a.same(b));
+                }
                 a.len() == b.len()
                     && a.iter().enumerate().all(|(i, (key, value))| {
                         let earlier = a[..i].iter().filter(|(k, _)| k == key).count();

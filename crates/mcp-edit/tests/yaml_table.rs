@@ -402,6 +402,8 @@ fn refusals_name_the_place() {
     refuses("s:\n- name: x\n- name: x\n", &one("s.@x.k"), 3, 3, |k| *k == ProblemKind::DuplicateKey("x".into()));
     refuses("a: x\n", &one("a.b"), 1, 4, |k| matches!(k, ProblemKind::NotContainer { .. }));
     refuses("a: x\n", &Op::remove(path("a.b")), 1, 4, |k| matches!(k, ProblemKind::NotContainer { .. }));
+    refuses("a: {b: 1,\n  x\n y\n  z, d: 1}\n", &one("a.x y z"), 2, 3, unsupported);
+    refuses(&format!("a: {{{}, d: 1}}\n", "x".repeat(1001)), &one(&format!("a.{}", "x".repeat(1001))), 1, 5, unsupported);
     refuses("a: {b: 1}\n", &one("a.@b.c"), 1, 4, |k| matches!(k, ProblemKind::NotContainer { .. }));
     refuses("a:\n\tb: 1\n", &one("a"), 2, 1, syntax);
     refuses("é: 1\nb: c: d\n", &one("a"), 2, 5, syntax);
@@ -410,6 +412,20 @@ fn refusals_name_the_place() {
     refuses("a: 1\n<<<<<<< HEAD\nb: 2\n=======\nb: 3\n>>>>>>> x\n", &one("a"), 2, 1, |k| *k == ProblemKind::ConflictMarkers);
     let deep = format!("{}1{}", "[".repeat(200), "]".repeat(200));
     refuses(&deep, &one("a"), 1, 130, unsupported);
+}
+
+#[test]
+fn a_value_below_the_line_of_its_key_is_replaced_with_its_anchor() {
+    // The comment on the key's line is the key's.
+    sets("k: # c\n  &b |\n x\nb: 1\n", "k", &object("z: 1"), "k: # c\n  z: 1\nb: 1\n");
+    sets("k: # c\n  &b\n  x: 1\nb: 1\n", "k", &5.into(), "k: 5 # c\nb: 1\n");
+    sets("k: &b # c\n  x: 1\nb: 1\n", "k", &5.into(), "k: 5 # c\nb: 1\n");
+}
+
+#[test]
+fn a_colon_on_another_column_is_another_entrys() {
+    removes("a:\n  ? k\n: x\nb: 1\n", "a", 0, ": x\nb: 1\n");
+    sets("? k\n: x\nb: 1\n", "b", &2.into(), "? k\n: x\nb: 2\n");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::lines::{
 };
 use super::scalar::{double_quoted, single_quoted};
 use super::style::{Flow, Style};
-use super::tree::{Form, Kind, Node, Tree};
+use super::tree::{Entry, Form, Kind, Node, Tree};
 use super::write::{self, Lines};
 use crate::{Problem, ProblemKind, Splice, Value};
 
@@ -217,7 +217,13 @@ impl<'a, 't> Placing<'a, 't> {
         let style = self.style(&nodes);
         let text = self.text;
         let (key, colon) = match &parent.kind {
-            Kind::Map(_, entries) => (entries[index].key.scalar(), entries[index].colon),
+            Kind::Map(_, entries) => {
+                let Entry { key, colon, .. } = &entries[index];
+                if colon.is_none() && (broken(text, key.start, key.end) || key.end - key.start > write::MAX_KEY) {
+                    return Err(self.unsupported(key.start, "a key of several lines or of this length cannot get a value"));
+                }
+                (key.scalar(), *colon)
+            }
             _ => (None, None),
         };
         let block_parent = parent.is_block_collection();
@@ -258,7 +264,9 @@ impl<'a, 't> Placing<'a, 't> {
             return vec![splice(start..node.end, new)];
         }
         let end = with_comments(text, node.end, self.column_of(parent).max(self.first_column(parent, index)));
-        if broken(text, node.head, node.start) {
+        if broken(text, node.head, props) {
+            vec![splice(node.head..node.head, format!(" {new}")), splice(line_end(text, node.head)..end, "")]
+        } else if broken(text, node.head, node.start) {
             let eol = line_end(text, node.after_props());
             vec![splice(node.head..node.after_props(), format!(" {new}")), splice(eol..end, "")]
         } else {
@@ -312,10 +320,13 @@ impl<'a, 't> Placing<'a, 't> {
         }
         if node.is_block_collection() || !same_line {
             let end = if node.is_block_collection() { with_comments(text, node.end, at) } else { line_end(text, node.end) };
-            let eol = if same_line { node.head } else { line_end(text, node.after_props()) };
             if dashed {
                 return vec![splice(node.head..end, format!("{head}{below}"))];
             }
+            if broken(text, node.head, node.props.as_ref().map_or(node.head, |p| p.start)) {
+                return vec![splice(line_end(text, node.head)..end, below)];
+            }
+            let eol = if same_line { node.head } else { line_end(text, node.after_props()) };
             return vec![splice(node.head..node.after_props(), ""), splice(eol..end, below)];
         }
         let eol = line_end(text, node.end);

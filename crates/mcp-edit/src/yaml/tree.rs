@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StructureStyle, Tag};
 
-use super::lines::{is_blank, line_end, line_start, skip_trivia};
+use super::lines::{column, is_blank, line_end, line_start, skip_trivia};
 use crate::{Problem, ProblemKind};
 
 /// Deeper than this is no configuration, and recursion must end somewhere.
@@ -342,7 +342,9 @@ impl<'t, I: Iterator<Item = (Event<'t>, Span)>> Reader<'t, I> {
             // A key that is not there is where its colon is.
             let key = self.node(if explicit { start + 1 } else { start }, depth + 1)?;
             let colon = skip_trivia(self.text, key.end);
-            let colon = self.text[colon..].starts_with(':').then_some(colon);
+            // Behind a `?` without a value of its own, the next colon is that of another entry.
+            let ours = form != Form::Block || !explicit || column(self.text, colon) == column(self.text, start);
+            let colon = (ours && self.text[colon..].starts_with(':')).then_some(colon);
             let value = self.node(colon.map_or(key.end, |c| c + 1), depth + 1)?;
             at = value.end;
             let start = if explicit { start } else { key.props.as_ref().map_or(key.start, |p| p.start.min(key.start)) };

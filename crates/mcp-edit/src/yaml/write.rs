@@ -6,7 +6,7 @@ use super::tree::MAX_DEPTH;
 use crate::{Problem, ProblemKind, Value};
 
 /// A parser need not look further than this for the colon of a key.
-const MAX_KEY: usize = 1000;
+pub(super) const MAX_KEY: usize = 1000;
 
 /// Refuses what YAML, or this crate, cannot write.
 pub(super) fn check(value: &Value, depth: usize) -> Result<(), Problem> {
