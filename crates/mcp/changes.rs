@@ -71,6 +71,8 @@ struct Told {
     excerpt: Option<String>,
     hint: Option<String>,
     place: Option<mcp_edit::Place>,
+    /// Pasting by hand is a way out.
+    wants_paste: bool,
 }
 
 /// What must not be told of a row: its secrets, unless they were asked for.
@@ -130,11 +132,11 @@ pub(crate) fn run(ctx: &Ctx, manner: &Manner, items: Vec<Item<'_>>) -> Result<Fi
             row.file = Some(job.path.clone());
             engine::preview(job)
         }) {
-            Ok(preview) => {
-                let before = preview.before.as_deref().unwrap_or_default();
+            Ok(mut preview) => {
                 row.secrets = secrets_of_file(ctx, &row, &preview);
                 if preview.is_change() {
-                    row.diff = diff(before, &preview);
+                    row.diff = diff(preview.before.as_deref().unwrap_or_default(), &preview);
+                    preview.step.notes.extend(exposed(&row, &preview));
                 }
                 row.outcome = Ok((preview.step.outcome, preview.step.notes.clone(), false));
                 previews.push((rows.len(), preview));
@@ -181,7 +183,23 @@ pub(crate) fn run(ctx: &Ctx, manner: &Manner, items: Vec<Item<'_>>) -> Result<Fi
 
 fn confirmed(changes: usize) -> Result<bool, Failure> {
     let question = if changes == 1 { "Write this change?".to_owned() } else { format!("Write these {changes} changes?") };
-    dialoguer::Confirm::new().with_prompt(question).default(true).interact().map_err(crate::ui::asked)
+    dialoguer::Confirm::with_theme(&*ui::theme()).with_prompt(question).default(true).interact().map_err(crate::ui::asked)
+}
+
+/// What to say when a new secret goes where others can read it.
+fn exposed(row: &Row<'_>, preview: &Preview<'_>) -> Option<String> {
+    let (before, after) = (preview.before.as_deref().unwrap_or_default(), preview.step.after.as_deref()?);
+    row.secrets.iter().find(|s| after.contains(*s) && !before.contains(*s))?;
+    let advice = "`--env NAME` without a value keeps it out of the file";
+    if row.scope == Scope::Project {
+        return Some(format!("a secret goes into a file that everyone with this folder has: {advice}"));
+    }
+    let mode = preview.mode.filter(|m| m & 0o044 != 0)?;
+    Some(format!(
+        "a secret goes into a file that other users of this machine can read (mode {:o}): `chmod 600 {}`; {advice}",
+        mode & 0o777,
+        row.path
+    ))
 }
 
 /// The change as a diff: from the planner's own splices, or for a file that goes, all of it.
@@ -259,6 +277,7 @@ fn tell(manner: &Manner, row: &Row<'_>, error: &JobError) -> Told {
         excerpt: drawn,
         hint: advice(error),
         place: problem.and_then(|p| p.place),
+        wants_paste: !matches!(error, JobError::Plan(plan::PlanError::Exists { .. } | plan::PlanError::Name { .. })),
     }
 }
 
@@ -314,7 +333,7 @@ fn report(ctx: &Ctx, manner: &Manner, rows: &[Row<'_>], undo: Option<u64>) {
                 told.causes.iter().for_each(|c| ctx.ui.err(format_args!("  {c}")));
                 told.excerpt.iter().for_each(|e| ctx.ui.err(e));
                 told.hint.iter().for_each(|h| ctx.ui.hint(h));
-                if let Some(paste) = &row.paste {
+                if let Some(paste) = row.paste.as_ref().filter(|_| told.wants_paste) {
                     let shown = row.discreet(manner).lines(paste);
                     let hidden = if shown.contains(secret::MASK) { " (`--reveal` shows what is masked)" } else { "" };
                     ctx.ui.err(format_args!("{FAINT}to paste by hand{hidden}:{FAINT:#}\n{}", indent(&shown)));
@@ -397,7 +416,7 @@ fn as_json(manner: &Manner, rows: &[Row<'_>], undo: Option<u64>) -> String {
                 "next": if row.diff_counts() { next_steps(row) } else { Vec::new() },
                 "diff": plain_diff(row, manner),
                 "error": error,
-                "paste": row.paste.as_ref().filter(|_| row.outcome.is_err()).map(|p| row.discreet(manner).lines(p)),
+                "paste": row.paste.as_ref().filter(|_| row.outcome.as_ref().is_err_and(|t| t.wants_paste)).map(|p| row.discreet(manner).lines(p)),
             })
         })
         .collect();

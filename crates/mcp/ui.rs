@@ -112,6 +112,34 @@ pub(crate) fn clean(text: &str) -> String {
     }
 }
 
+/// How questions look. Colour is dropped where the terminal or the user wants none.
+pub(crate) fn theme() -> Box<dyn dialoguer::theme::Theme> {
+    restore_on_interrupt();
+    let plain =
+        !matches!(anstream::AutoStream::choice(&io::stderr()), anstream::ColorChoice::Always | anstream::ColorChoice::AlwaysAnsi);
+    if plain { Box::new(dialoguer::theme::SimpleTheme) } else { Box::new(dialoguer::theme::ColorfulTheme::default()) }
+}
+
+/// Lists hide the cursor while they are open; an interrupt must not leave it so.
+#[expect(clippy::exit, reason = "the user broke off; every write is safe to be broken off at any instant")]
+fn restore_on_interrupt() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        // Without a handler an interrupt still ends the program.
+        let _ = ctrlc::set_handler(|| {
+            let _ = dialoguer::console::Term::stderr().show_cursor();
+            let _ = writeln!(io::stderr());
+            std::process::exit(crate::exit::Exit::Interrupted as i32);
+        });
+    });
+}
+
+/// A line of a list to choose from, cut to the terminal: a line that wraps confuses the list's drawing.
+pub(crate) fn choice(text: &str) -> String {
+    let width = usize::from(dialoguer::console::Term::stderr().size().1).saturating_sub(6).max(20);
+    if text.chars().count() <= width { text.to_owned() } else { text.chars().take(width - 1).chain(['…']).collect() }
+}
+
 /// A question that could not be asked or was broken off.
 pub(crate) fn asked(error: dialoguer::Error) -> crate::report::Failure {
     let dialoguer::Error::IO(error) = error;

@@ -176,14 +176,24 @@ fn bytes(session: &Session) -> Result<Vec<u8>, Stop> {
     session.sandbox.read(client.config())?.ok_or_else(|| Stop::Fail(format!("{} is gone", client.config())))
 }
 
-/// Everything in `small` is in `large`, in one piece before and one piece after something new.
+/// Everything in `small` is in `large`, in one piece before and one piece after something new. A comma may come on top: where
+/// a comment follows what was the last member, the comma goes before the comment and the new member after it.
 fn must_be_one_insertion(small: &[u8], large: &[u8]) -> Result<(), Stop> {
-    let before = small.iter().zip(large).take_while(|(a, b)| a == b).count();
-    let after = small.iter().rev().zip(large.iter().rev()).take_while(|(a, b)| a == b).count();
-    if large.len() > small.len() && before + after >= small.len() {
+    let before = common_start(small, large);
+    let without_comma = [&large[..before], large.get(before + 1..).unwrap_or_default()].concat();
+    if is_one_insertion(small, large) || (large.get(before) == Some(&b',') && is_one_insertion(small, &without_comma)) {
         return Ok(());
     }
     Err(format!("more than our entry differs between\n{}\nand\n{}", text(small), text(large)).into())
+}
+
+fn is_one_insertion(small: &[u8], large: &[u8]) -> bool {
+    let after = small.iter().rev().zip(large.iter().rev()).take_while(|(a, b)| a == b).count();
+    large.len() > small.len() && common_start(small, large) + after >= small.len()
+}
+
+fn common_start(small: &[u8], large: &[u8]) -> usize {
+    small.iter().zip(large).take_while(|(a, b)| a == b).count()
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -1,7 +1,7 @@
 //! The servers the clients are given.
 
 use std::{
-    io,
+    io::{self, Read, Write},
     net::{TcpListener, TcpStream},
     process::{Child, Stdio},
     thread,
@@ -95,6 +95,16 @@ impl Drop for Process {
     }
 }
 
+/// Whether someone who speaks HTTP listens on the port.
+fn answers_http(port: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
+    let asked = stream
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .and_then(|()| stream.write_all(b"OPTIONS /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n"));
+    let mut start = [0; 8];
+    asked.and_then(|()| stream.read_exact(&mut start)).is_ok() && start == *b"HTTP/1.1"
+}
+
 fn serve(sandbox: &Sandbox) -> Result<(u16, Process), Stop> {
     let command_line = everything("streamableHttp")?;
     // The server wants to be told a port. Another process may take it in between, so there is a second and third try.
@@ -106,7 +116,8 @@ fn serve(sandbox: &Sandbox) -> Result<(u16, Process), Stop> {
         let mut process = Process(sandbox::spawn_leader(&mut command)?);
         let end = Instant::now() + Duration::from_secs(30);
         while process.0.try_wait()?.is_none() && Instant::now() < end {
-            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            // A connection alone proves little: without a listener, one to a free port can even reach itself.
+            if answers_http(port) && process.0.try_wait()?.is_none() {
                 return Ok((port, process));
             }
             thread::sleep(Duration::from_millis(20));

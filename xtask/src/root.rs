@@ -33,8 +33,11 @@ pub(crate) fn must(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Builds `mcp` as it is released, and says where it is.
+/// Builds `mcp` as it is released, and says where it is. `MCP_UNDER_TEST` names another one, such as an installed one.
 pub(crate) fn release_build() -> Result<PathBuf> {
+    if let Some(program) = std::env::var_os("MCP_UNDER_TEST") {
+        return Ok(program.into());
+    }
     must(cargo().args(["build", "--quiet", "--release", "--package", "mcp", "--bin", "mcp"]))?;
     Ok(target().join("release").join(program("mcp")))
 }

@@ -7,17 +7,17 @@
 //! stops the others.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use mcp_edit::{Edit, Problem, Splice};
 use mcp_os::dirs::Dirs;
 use mcp_os::file::{self, Found, ReadError, Target};
 use mcp_os::journal::{FileEdit, Journal, JournalError, Origin, RecordWriter};
 use mcp_os::lock::{DirLock, FileLock, Flock, LockError};
-use mcp_os::write::{self, Options, Prepared, WriteError};
+use mcp_os::write::{self, Options, Prepared, Request, WriteError};
 
 use crate::descriptor::{Lock, Scope};
-use crate::plan::{Outcome, PlanError};
+use crate::plan::{Outcome, PlanError, Planned};
 
 /// How long we wait for other programs' locks. Claude Code holds its own for milliseconds, and a dead one is stolen after
 /// [`STALE`].
@@ -29,6 +29,13 @@ const STALE: Duration = Duration::from_secs(10);
 
 /// How often a plan is made again because another program keeps changing the file.
 const ATTEMPTS: usize = 8;
+
+/// How long a file changed last for its content to count as finished: a program that writes it in place has emptied it first,
+/// and may be anywhere between that and its last byte.
+const UNFINISHED: Duration = Duration::from_millis(250);
+
+/// How long we wait for such a file to be finished.
+const PATIENCE_UNFINISHED: Duration = Duration::from_secs(2);
 
 /// What a file should become.
 #[derive(Clone, Debug)]
@@ -48,6 +55,12 @@ pub struct Step {
 }
 
 impl Step {
+    /// What a plan says, and what the journal should remember of it.
+    pub fn planned(planned: Planned, memo: serde_json::Value) -> Self {
+        let Planned { edit, after, outcome, notes, .. } = planned;
+        Self { after: Some(after), edit, outcome, notes, memo, made_dirs: Vec::new() }
+    }
+
     /// A step that leaves a text as it is.
     pub fn nothing(outcome: Outcome) -> Self {
         Self {
@@ -179,6 +192,10 @@ impl Preview<'_> {
     fn deletes(&self) -> bool {
         self.step.after.is_none() && self.step.outcome != Outcome::Unchanged && self.step.outcome != Outcome::NotThere
     }
+
+    fn done(&self, written: bool) -> Done {
+        Done { outcome: self.step.outcome, notes: self.step.notes.clone(), written }
+    }
 }
 
 /// A file that was changed, or needed no change.
@@ -192,21 +209,45 @@ pub struct Done {
     pub written: bool,
 }
 
-/// Reads a file and plans for it.
+/// Reads a file and plans for it. A file that another program has begun to write and not finished, as it seems, is waited
+/// for.
 pub fn preview(job: Job<'_>) -> Result<Preview<'_>, JobError> {
-    let found = file::read(&job.path)?;
-    let target = found.target().clone();
-    let (mode, read_only) = match &found {
-        Found::File(loaded) => (loaded.mode, loaded.read_only),
-        Found::Absent(_) => (None, false),
-    };
-    let before = text_of(&found)?.map(str::to_owned);
-    let step = (job.planner)(before.as_deref())?;
-    let preview = Preview { job, target, before, mode, step };
-    if read_only && preview.is_change() {
-        return Err(JobError::ReadOnly { path: preview.target.path });
+    let start = Instant::now();
+    loop {
+        let found = file::read(&job.path)?;
+        let planned = plan(&job, &found);
+        if looks_unfinished(&found, &planned) && start.elapsed() < PATIENCE_UNFINISHED {
+            std::thread::sleep(Duration::from_millis(10));
+            continue;
+        }
+        let (before, step) = planned?;
+        let (mode, read_only) = match &found {
+            Found::File(loaded) => (loaded.mode, loaded.read_only),
+            Found::Absent(_) => (None, false),
+        };
+        let preview = Preview { job, target: found.target().clone(), before, mode, step };
+        if read_only && preview.is_change() {
+            return Err(JobError::ReadOnly { path: preview.target.path });
+        }
+        return Ok(preview);
     }
-    Ok(preview)
+}
+
+fn plan(job: &Job<'_>, found: &Found) -> Result<(Option<String>, Step), JobError> {
+    let before = text_of(found)?.map(str::to_owned);
+    let step = (job.planner)(before.as_deref())?;
+    Ok((before, step))
+}
+
+/// Whether the file is empty or makes no sense, and was written a moment ago.
+fn looks_unfinished(found: &Found, planned: &Result<(Option<String>, Step), JobError>) -> bool {
+    let Found::File(loaded) = found else { return false };
+    let is_odd = match planned {
+        Ok(_) => loaded.bytes.is_empty(),
+        Err(JobError::Plan(PlanError::Edit(_)) | JobError::Decode { .. } | JobError::Conflict { .. }) => true,
+        Err(_) => false,
+    };
+    is_odd && loaded.modified.and_then(|m| SystemTime::now().duration_since(m).ok()).is_some_and(|age| age < UNFINISHED)
 }
 
 fn text_of(found: &Found) -> Result<Option<&str>, JobError> {
@@ -229,7 +270,8 @@ pub fn commit(
         if preview.is_change() {
             waiting.push((i, preview));
         } else {
-            results[i] = Some(Ok(Done { outcome: preview.step.outcome, notes: preview.step.notes, written: false }));
+            tidy(dirs, &preview.target);
+            results[i] = Some(Ok(preview.done(false)));
         }
     }
     let mut record: Option<RecordWriter> = None;
@@ -343,81 +385,92 @@ fn write_all<'c>(
     open: Vec<Opened<'c>>,
 ) -> Vec<(Opened<'c>, Result<Done, JobError>)> {
     let recovery = dirs.recovery();
-    let mut outcomes: Vec<Option<Result<Done, JobError>>> = Vec::new();
-    {
-        let mut prepared = side_by_side(open.iter().map(|(_, p, _)| || prepare(p, &recovery)).collect());
-        let changing: Vec<bool> = open.iter().zip(&prepared).map(|((_, p, _), r)| p.is_change() && r.is_ok()).collect();
-        let journalled = note(dirs, command, details, record, &open, &prepared, &changing);
-        let first = match &journalled {
-            Ok(first) => *first,
-            Err(_) => 0,
-        };
-        let mut tasks: Vec<Box<dyn FnOnce() -> Result<Done, JobError> + Send + '_>> = Vec::new();
-        for (n, (_, preview, _)) in open.iter().enumerate() {
-            let result = std::mem::replace(&mut prepared[n], Ok(None));
-            let done = |written| Done { outcome: preview.step.outcome, notes: preview.step.notes.clone(), written };
-            let failed = journalled.is_err();
-            tasks.push(Box::new(move || match result {
-                Err(error) => Err(error.into()),
-                Ok(_) if !preview.is_change() => Ok(done(false)),
-                // The journal's error is put in below: it cannot be cloned.
-                Ok(_) if failed => Ok(done(false)),
-                Ok(Some(prepared)) => prepared.commit().map(|_| done(true)).map_err(JobError::from),
-                Ok(None) => {
-                    write::remove(&preview.target, preview.before.as_deref().unwrap_or_default().as_bytes())?;
-                    Ok(done(true))
-                }
-            }));
-        }
-        outcomes.extend(side_by_side(tasks).into_iter().map(Some));
-        let gone = open.iter().zip(&outcomes).filter(|(_, outcome)| matches!(outcome, Some(Ok(done)) if done.written));
-        let mut made: Vec<&PathBuf> =
-            gone.filter(|((_, p, _), _)| p.step.after.is_none()).flat_map(|((_, p, _), _)| &p.step.made_dirs).collect();
-        // Two files may have shared one: the innermost go first, whosever they are.
-        made.sort_by_key(|dir| std::cmp::Reverse(dir.components().count()));
-        for dir in made {
-            // One that is not empty has found another use.
-            let _ = std::fs::remove_dir(dir);
-        }
-        match journalled {
-            Err(error) => {
-                let mut error = Some(error);
-                for (n, changes) in changing.iter().enumerate() {
-                    if *changes {
-                        let path = dirs.state.join("journal");
-                        let error = error.take().unwrap_or_else(|| JournalError::Io {
-                            action: "write",
-                            path,
-                            source: std::io::Error::other("see the first error"),
-                        });
-                        outcomes[n] = Some(Err(error.into()));
-                    }
-                }
-            }
-            Ok(_) => {
-                let positions = changing.iter().enumerate().filter(|(_, c)| **c).map(|(n, _)| n).enumerate();
-                let failed: Vec<usize> =
-                    positions.filter(|(_, n)| matches!(outcomes[*n], Some(Err(_)))).map(|(k, _)| first + k).collect();
-                if let (false, Some(record)) = (failed.is_empty(), record) {
-                    // The file's content tells as well, so failing here loses nothing.
-                    let _ = record.abandon(&failed);
-                }
-            }
+    let previews: Vec<&Preview<'_>> = open.iter().map(|(_, preview, _)| preview).collect();
+    let mut results: Vec<Result<Done, JobError>> = previews.iter().map(|preview| Ok(preview.done(false))).collect();
+
+    let changing = previews.iter().enumerate().filter(|(_, preview)| preview.is_change());
+    let (written, deleted): (Vec<usize>, Vec<usize>) = changing.map(|(n, _)| n).partition(|n| previews[*n].step.after.is_some());
+    let requests: Vec<Request<'_>> = written.iter().map(|n| request(previews[*n], &recovery)).collect();
+    let mut ready: Vec<(usize, Prepared<'_>)> = Vec::new();
+    for (n, prepared) in written.into_iter().zip(write::prepare_all(&requests)) {
+        match prepared {
+            Ok(prepared) => ready.push((n, prepared)),
+            Err(error) => results[n] = Err(error.into()),
         }
     }
-    open.into_iter().zip(outcomes).map(|(o, r)| (o, r.expect("one outcome per file"))).collect()
+
+    let mut edits: Vec<FileEdit> = ready.iter().map(|(n, prepared)| edit(previews[*n], prepared.created_dirs())).collect();
+    edits.extend(deleted.iter().map(|n| edit(previews[*n], &[])));
+    // By their position in the journal.
+    let noted: Vec<usize> = ready.iter().map(|(n, _)| *n).chain(deleted.iter().copied()).collect();
+    let first = match note(dirs, command, details, record, edits) {
+        Ok(first) => first,
+        Err(error) => {
+            drop(ready);
+            noted.into_iter().for_each(|n| results[n] = Err(error.again().into()));
+            return open.into_iter().zip(results).collect();
+        }
+    };
+
+    let (places, ready): (Vec<usize>, Vec<Prepared<'_>>) = ready.into_iter().unzip();
+    for (n, result) in places.into_iter().zip(write::commit_all(ready)) {
+        results[n] = result.map(|_| previews[n].done(true)).map_err(JobError::from);
+    }
+    for n in &deleted {
+        let preview = previews[*n];
+        let removed = write::remove(&preview.target, preview.before.as_deref().unwrap_or_default().as_bytes());
+        results[*n] = removed.map(|_| preview.done(true)).map_err(JobError::from);
+    }
+    remove_made_dirs(deleted.iter().filter(|n| results[**n].is_ok()).map(|n| previews[*n]));
+    let failed: Vec<usize> = (0..noted.len()).filter(|k| results[noted[*k]].is_err()).map(|k| first + k).collect();
+    if let (false, Some(record)) = (failed.is_empty(), record) {
+        // The file's content tells as well, so failing here loses nothing.
+        let _ = record.abandon(&failed);
+    }
+    open.into_iter().zip(results).collect()
 }
 
-/// Writes the new file beside the old one; `None` when there is nothing to write.
-fn prepare<'p>(preview: &'p Preview<'_>, recovery: &Path) -> Result<Option<Prepared<'p>>, WriteError> {
+fn request<'p>(preview: &'p Preview<'_>, recovery: &'p Path) -> Request<'p> {
     // What belongs to one user may hold secrets.
     let private = matches!(preview.job.scope, Scope::User | Scope::Local);
     let options = Options { mode_if_new: if private { 0o600 } else { 0o644 }, private: false, recovery };
     let before = preview.before.as_deref().map(str::as_bytes);
-    match &preview.step.after {
-        Some(after) if preview.is_change() => write::prepare(&preview.target, before, after.as_bytes(), &options).map(Some),
-        _ => Ok(None),
+    let after = preview.step.after.as_deref().unwrap_or_default().as_bytes();
+    Request { target: &preview.target, before, after, options }
+}
+
+/// Removes the folders that were made for files that are gone now, as far as nothing else is in them.
+fn remove_made_dirs<'p>(deleted: impl Iterator<Item = &'p Preview<'p>>) {
+    let mut made: Vec<&PathBuf> = deleted.flat_map(|preview| &preview.step.made_dirs).collect();
+    // Two files may have shared one: the innermost go first, whosever they are.
+    made.sort_by_key(|dir| std::cmp::Reverse(dir.components().count()));
+    for dir in made {
+        // One that is not empty has found another use.
+        let _ = std::fs::remove_dir(dir);
     }
+}
+
+/// Deletes what a killed process left beside a file that needs no change.
+fn tidy(dirs: &Dirs, target: &Target) {
+    // Somebody may be writing this very moment: the lock tells, and whoever has it tidies up.
+    if !write::has_leftovers(target) {
+        return;
+    }
+    if let Ok(_lock) = FileLock::acquire(&dirs.locks(), &target.path.to_string_lossy(), Duration::ZERO) {
+        write::clean_up_leftovers(target);
+    }
+}
+
+/// What the journal keeps of a change.
+fn edit(preview: &Preview<'_>, created_dirs: &[PathBuf]) -> FileEdit {
+    let origin = Origin { client: preview.job.client.clone(), scope: preview.job.scope.word().to_owned() };
+    let splices = preview.step.edit.splices().iter().map(|s| (s.range.clone(), s.text.as_str()));
+    let after = preview.step.after.as_deref().unwrap_or_default();
+    let mut edit = FileEdit::new(origin, &preview.target, preview.before.as_deref(), after, splices);
+    edit.mode = preview.mode;
+    edit.ops = preview.step.memo.clone();
+    edit.created_dirs = created_dirs.to_vec();
+    edit
 }
 
 /// Notes what is about to happen. Returns the journal position of the first edit.
@@ -426,26 +479,8 @@ fn note(
     command: &str,
     details: &serde_json::Value,
     record: &mut Option<RecordWriter>,
-    open: &[Opened<'_>],
-    prepared: &[Result<Option<Prepared<'_>>, WriteError>],
-    changing: &[bool],
+    edits: Vec<FileEdit>,
 ) -> Result<usize, JournalError> {
-    let mut edits = Vec::new();
-    for (n, (_, preview, _)) in open.iter().enumerate() {
-        if !changing[n] {
-            continue;
-        }
-        let origin = Origin { client: preview.job.client.clone(), scope: preview.job.scope.word().to_owned() };
-        let splices = preview.step.edit.splices().iter().map(|s| (s.range.clone(), s.text.as_str()));
-        let after = preview.step.after.as_deref().unwrap_or_default();
-        let mut edit = FileEdit::new(origin, &preview.target, preview.before.as_deref(), after, splices);
-        edit.mode = preview.mode;
-        edit.ops = preview.step.memo.clone();
-        if let Ok(Some(prepared)) = &prepared[n] {
-            edit.created_dirs = prepared.created_dirs().to_vec();
-        }
-        edits.push(edit);
-    }
     if edits.is_empty() {
         return Ok(0);
     }
@@ -453,15 +488,4 @@ fn note(
         *record = Some(Journal::open(&dirs.state).begin(command, details.clone())?);
     }
     record.as_mut().map_or(Ok(0), |r| r.append(edits))
-}
-
-/// Runs tasks on threads of their own, so that their waits for the disk overlap. A single one runs here.
-fn side_by_side<T: Send, F: FnOnce() -> T + Send>(tasks: Vec<F>) -> Vec<T> {
-    if tasks.len() < 2 {
-        return tasks.into_iter().map(|task| task()).collect();
-    }
-    std::thread::scope(|scope| {
-        let handles: Vec<_> = tasks.into_iter().map(|task| scope.spawn(task)).collect();
-        handles.into_iter().map(|h| h.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
-    })
 }

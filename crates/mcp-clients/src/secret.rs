@@ -1,5 +1,7 @@
 //! What must not be shown: which values are secrets, and how one is masked.
 
+use std::ops::Range;
+
 use mcp_edit::Value;
 
 /// Shown instead of a secret.
@@ -7,86 +9,107 @@ pub const MASK: &str = "••••";
 
 /// Whether a variable, header or key of this name usually holds a secret.
 pub fn is_secret_name(name: &str) -> bool {
-    const WORDS: [&str; 11] =
-        ["authorization", "cookie", "credential", "credentials", "pat", "auth", "pwd", "bearer", "signature", "jwt", "pass"];
-    // `authToken`, `clientSecret`, `AWSAccessKey`: words run together end like this.
-    const ENDS: [&str; 9] =
-        ["token", "secret", "password", "passwd", "passphrase", "apikey", "accesskey", "privatekey", "secretkey"];
-    let name = name.to_ascii_lowercase().replace(['-', '.', ' '], "_");
-    // `bearer_token_env_var = "NAME"` says where the secret is.
-    if name.ends_with("_env_var") || name.ends_with("_env_vars") {
+    let name = snake(name);
+    const WORDS: [&str; 15] = [
+        "pass",
+        "passwd",
+        "passphrase",
+        "authorization",
+        "cookie",
+        "credential",
+        "credentials",
+        "apikey",
+        "pat",
+        "auth",
+        "pwd",
+        "bearer",
+        "signature",
+        "dsn",
+        "key",
+    ];
+    const ENDINGS: [&str; 4] = ["token", "secret", "password", "apikey"];
+    // What only says where a secret is, or of which kind.
+    const ABOUT: [&str; 10] = ["type", "provider", "method", "mode", "scheme", "var", "file", "path", "name", "expiry"];
+    let parts: Vec<&str> = name.split('_').filter(|p| !p.is_empty()).collect();
+    let Some(last) = parts.last() else { return false };
+    if ABOUT.contains(last) {
         return false;
     }
     let keyed = ["api_key", "access_key", "private_key", "secret_key", "encryption_key", "subscription_key", "auth_key"];
     keyed.iter().any(|k| name.contains(k))
-        || name.ends_with("_key")
-        || name == "key"
-        || name.split('_').any(|part| WORDS.contains(&part) || ENDS.iter().any(|end| part.ends_with(end)))
-        || (name.ends_with("_url") || name.ends_with("_uri") || name.ends_with("dsn"))
-            && (name.contains("database") || name.contains("dsn"))
-        || name.contains("connection_string")
+        || parts.iter().any(|p| (*p != "key" && WORDS.contains(p)) || ENDINGS.iter().any(|e| p.ends_with(e)))
+        || *last == "key"
+        || matches!(*last, "url" | "uri") && parts.contains(&"database")
 }
+
+/// `accessToken`, `X-Api-Key` and `API_KEY` in one spelling.
+fn snake(name: &str) -> String {
+    let mut out = String::new();
+    let mut low = false;
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && low {
+            out.push('_');
+        }
+        low = c.is_ascii_lowercase() || c.is_ascii_digit();
+        out.push(if matches!(c, '-' | '.' | ' ') { '_' } else { c.to_ascii_lowercase() });
+    }
+    out
+}
+
+/// What tokens of well-known vendors start with.
+const PREFIXES: [&str; 22] = [
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "github_pat_",
+    "glpat-",
+    "sk-",
+    "sk_live_",
+    "sk_test_",
+    "rk_live_",
+    "xoxb-",
+    "xoxp-",
+    "xapp-",
+    "AKIA",
+    "ASIA",
+    "AIza",
+    "eyJ",
+    "hf_",
+    "npm_",
+    "lin_api_",
+    "ntn_",
+];
 
 /// Whether a value looks like a secret by its own form: the prefixes vendors give their tokens, and a password in an
 /// address.
 pub fn is_secret_value(value: &str) -> bool {
-    const PREFIXES: [&str; 22] = [
-        "ghp_",
-        "gho_",
-        "ghu_",
-        "ghs_",
-        "ghr_",
-        "github_pat_",
-        "glpat-",
-        "sk-",
-        "sk_live_",
-        "sk_test_",
-        "rk_live_",
-        "xoxb-",
-        "xoxp-",
-        "xapp-",
-        "AKIA",
-        "ASIA",
-        "AIza",
-        "eyJ",
-        "hf_",
-        "npm_",
-        "lin_api_",
-        "ntn_",
-    ];
+    starts_like_a_secret(value) || !address_secrets(value).is_empty()
+}
+
+fn starts_like_a_secret(value: &str) -> bool {
     let value = value.strip_prefix("Bearer ").or_else(|| value.strip_prefix("Basic ")).unwrap_or(value);
     value.len() >= 16 && PREFIXES.iter().any(|p| value.starts_with(p))
 }
 
-/// What is secret in a value that nothing names: all of a vendor's token; of an address the password, a long user name (a
-/// token without a password) and the parameters that are secret by name or form.
-fn by_form(value: &str) -> Vec<String> {
-    if is_secret_value(value) {
-        return vec![value.to_owned()];
-    }
+/// The password of `scheme://user:password@host`, a lone user that looks like a token, and what the query says of keys
+/// and tokens.
+fn address_secrets(value: &str) -> Vec<&str> {
     let Some((_, rest)) = value.split_once("://") else { return Vec::new() };
-    let user = rest.split(['/', '?', '#']).next().and_then(|authority| authority.rsplit_once('@')).map(|(user, _)| user);
-    let user = user.map(|user| match user.split_once(':') {
-        Some((_, password)) => password,
-        None if user.len() >= 16 => user,
-        None => "",
-    });
-    let query = rest.split_once('?').map_or("", |(_, query)| query.split('#').next().unwrap_or_default());
-    let parameters = query.split('&').filter_map(|p| p.split_once('=')).filter(|(k, v)| is_secret_name(k) || is_secret_value(v));
     let mut found = Vec::new();
-    user.into_iter().chain(parameters.map(|(_, v)| v)).for_each(|text| push(text, &mut found));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if let Some((user, _)) = authority.rsplit_once('@') {
+        found.push(
+            user.split_once(':')
+                .map_or(if user.len() >= 16 || starts_like_a_secret(user) { user } else { "" }, |(_, password)| password),
+        );
+    }
+    let query = rest.split_once('?').map_or("", |(_, query)| query.split('#').next().unwrap_or_default());
+    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    found.extend(pairs.filter(|(name, value)| is_secret_name(name) || starts_like_a_secret(value)).map(|(_, value)| value));
+    found.retain(|text| worth_masking(text));
     found
-}
-
-/// The value in `--token=x`, `TOKEN=x`, `Authorization: x` and `--header=Authorization: x`.
-fn named_in_word(text: &str) -> Option<&str> {
-    text.match_indices(['=', ':']).find_map(|(at, separator)| {
-        let name = text[..at].trim_start_matches('-').rsplit(['=', ' ', '"', '\'']).next()?;
-        let is_word = name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-        // `npm:auth` and `C:\auth` name other things.
-        let is_name = is_word && is_secret_name(name) && (separator == "=" || !name.contains('.'));
-        is_name.then(|| text[at + 1..].trim())
-    })
 }
 
 /// Whether a value only names where the secret is: `${TOKEN}`, `{env:TOKEN}`.
@@ -113,28 +136,54 @@ fn collect(value: &Value, key: &str, found: &mut Vec<String>) {
         Value::Array(items) => {
             let mut flag = "";
             for item in items {
-                // `--token x`; a list has no key of its own.
-                let text = item.as_str().unwrap_or_default();
-                match named_in_word(text) {
-                    Some(rest) => push(rest, found),
-                    None => collect(item, flag, found),
-                }
-                flag = if text.starts_with('-') { text.trim_start_matches('-') } else { "" };
+                // The value after `--token`; a list has no key of its own.
+                collect(item, flag, found);
+                flag = flag_name(item.as_str().unwrap_or_default());
             }
         }
-        Value::String(text) if is_secret_name(key) => push(text, found),
-        Value::String(text) => by_form(text).iter().for_each(|text| push(text, found)),
-        Value::Number(text) if is_secret_name(key) => push(text, found),
+        Value::String(text) => found.extend(in_word(text, key).into_iter().map(str::to_owned)),
+        Value::Number(text) if is_secret_name(key) && worth_masking(text) => found.push(text.to_string()),
         Value::Number(_) | Value::Bool(_) | Value::Null => {}
     }
 }
 
-fn push(text: &str, found: &mut Vec<String>) {
-    let text = text.strip_prefix("Bearer ").unwrap_or(text).trim();
-    // Very short words would mask half of what is shown.
-    if text.len() >= 4 && !is_reference(text) {
-        found.push(text.to_owned());
+/// What a flag such as `--api-key` says of the word after it.
+fn flag_name(word: &str) -> &str {
+    if word.starts_with('-') && !word.contains('=') { word.trim_start_matches('-') } else { "" }
+}
+
+/// The secrets in one string. `key` is the name it belongs to, where it has one.
+fn in_word<'t>(text: &'t str, key: &str) -> Vec<&'t str> {
+    let whole = |text: &'t str| Some(bare(text)).filter(|t| worth_masking(t)).into_iter().collect();
+    if is_secret_name(key) && !text.starts_with('-') {
+        return whole(text);
     }
+    let address = address_secrets(text);
+    if !address.is_empty() {
+        return address;
+    }
+    // `--token=x`, `TOKEN=x`, `Authorization: Bearer x` and `--header=Authorization: x`, the way programs take variables and
+    // headers as arguments.
+    for (at, separator) in text.match_indices(['=', ':']) {
+        let name = text[..at].trim_start_matches('-').rsplit(['=', ' ', '"', '\'']).next().unwrap_or_default();
+        let is_word = name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        // `npm:auth` and `https://` name other things.
+        let names = is_word && is_secret_name(name) && (separator == "=" || !name.contains('.'));
+        if names && !text[at + 1..].starts_with("//") {
+            return whole(text[at + 1..].trim());
+        }
+    }
+    if starts_like_a_secret(text) { whole(text) } else { Vec::new() }
+}
+
+/// Without the scheme in front of a token.
+fn bare(text: &str) -> &str {
+    text.strip_prefix("Bearer ").unwrap_or(text).trim()
+}
+
+/// Whether a secret is worth it: references and very short words would mask half of what is shown.
+fn worth_masking(text: &str) -> bool {
+    text.len() >= 4 && !matches!(text, "true" | "false" | "null" | "none") && text != MASK && !is_reference(text)
 }
 
 /// The text with every one of `secrets` masked, also where it stands in quotes and is spelled accordingly, and where it is
@@ -162,47 +211,81 @@ pub fn mask_word(text: &str) -> String {
     mask(text, &secrets(&Value::Array(vec![Value::from(text)])))
 }
 
-/// A line of a configuration file with the value of a secret key masked, and in every quoted word what is secret by its own
-/// form. For lines of which only the text is at hand; the line may be broken.
+/// A line of a configuration file with the value of a secret key masked, and every word that is a secret by its own form.
+/// For lines of which only the text is at hand.
 pub fn mask_line(line: &str) -> String {
-    let mut parts = quoted_parts(line);
-    // In `"key": "value"` the odd parts are inside the quotes.
-    for i in (1..parts.len()).step_by(2) {
-        let after_key = i >= 2 && matches!(parts[i - 1].trim(), ":" | "=" | "") && is_secret_name(&parts[i - 2]);
-        // `TOKEN = "value"` in TOML's inline tables.
-        let bare_key = parts[i - 1].trim_end().strip_suffix(['=', ':']).map(str::trim_end);
-        let bare_key = bare_key.and_then(|t| t.rsplit([' ', '{', ',', '\t']).next()).is_some_and(is_secret_name);
-        let is_long = parts[i].len() >= 4 && !is_reference(&parts[i]);
-        parts[i] = if (after_key || bare_key) && is_long { MASK.to_owned() } else { mask_word(&parts[i]) };
+    let mut hidden: Vec<Range<usize>> = Vec::new();
+    let hide = |word: &str, at: usize, key: &str, hidden: &mut Vec<Range<usize>>| {
+        for secret in in_word(word, key) {
+            // `secret` is a part of `word`.
+            let start = at + (secret.as_ptr() as usize - word.as_ptr() as usize);
+            hidden.push(start..start + secret.len());
+        }
+    };
+    let quoted = quoted(line);
+    let mut before = 0..0;
+    for range in &quoted {
+        let between = line[before.end..range.start].trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\''));
+        let key = match between {
+            // A colon that is missing is what may be wrong with the line.
+            ":" | "=" | "" => &line[before.clone()],
+            "," => flag_name(&line[before.clone()]),
+            // The key has no quotes: `token = "x"`, `{ token = "x" }`, `token: "x"`.
+            other => other.strip_suffix([':', '=']).map_or("", |rest| last_word(rest.trim_end())),
+        };
+        hide(&line[range.clone()], range.start, key, &mut hidden);
+        before = range.clone();
     }
-    let line = parts.join("\"");
-    // `key = 'value'` in TOML, `key: value` in YAML.
-    let Some(at) = line.find(['=', ':']) else { return line };
-    let (key, value) = (line[..at].trim().trim_matches(['"', '\'', '-', ' ']), line[at + 1..].trim());
-    let bare = value.trim_matches(['"', '\'', ',']);
-    let container = value.is_empty() || value.starts_with(['{', '[', '|', '>', '&', '*', '/']);
-    if container || bare.len() < 4 || is_reference(bare) || bare.contains(MASK) || key.contains('"') {
-        return line;
-    }
-    if is_secret_name(key) { line.replacen(bare, MASK, 1) } else { mask(&line, &by_form(bare)) }
-}
-
-/// The line cut at its double quotes; a quote behind a backslash is no end. Odd parts are inside.
-fn quoted_parts(line: &str) -> Vec<String> {
-    let (mut parts, mut part) = (Vec::new(), String::new());
-    let mut chars = line.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '"' => parts.push(std::mem::take(&mut part)),
-            '\\' if parts.len() % 2 == 1 => {
-                part.push(c);
-                part.extend(chars.next());
+    if quoted.is_empty() {
+        let content = line.find(" #").map_or(line, |at| &line[..at]);
+        let item = content.trim_start().trim_start_matches("- ");
+        let at = content.len() - item.len();
+        match item.split_once([':', '=']) {
+            Some((key, value)) if is_secret_name(key.trim()) && !item.starts_with('-') => {
+                let bare = value.trim().trim_end_matches(',');
+                if !bare.starts_with(['{', '[', '|', '>', '&', '*']) {
+                    hide(bare, at + item.find(bare).unwrap_or_default().max(key.len() + 1), key.trim(), &mut hidden);
+                }
             }
-            c => part.push(c),
+            // The value of any other key, or the item of a list.
+            Some((key, value)) if !key.contains('-') && value.starts_with(' ') => {
+                hide(value.trim(), at + content[at..].len() - value.trim_start().len(), "", &mut hidden);
+            }
+            _ => hide(item.trim_end(), at, "", &mut hidden),
         }
     }
-    parts.push(part);
-    parts
+    let mut out = line.to_owned();
+    for range in hidden.into_iter().rev() {
+        out.replace_range(range, MASK);
+    }
+    out
+}
+
+/// What is inside the quotes of a line.
+fn quoted(line: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut open: Option<(char, usize)> = None;
+    let mut chars = line.char_indices();
+    while let Some((i, c)) = chars.next() {
+        match open {
+            Some(('"', _)) if c == '\\' => drop(chars.next()),
+            Some((quote, start)) if c == quote => {
+                found.push(start..i);
+                open = None;
+            }
+            // An apostrophe inside a word opens nothing.
+            None if c == '"' || (c == '\'' && !line[..i].ends_with(char::is_alphanumeric)) => open = Some((c, i + 1)),
+            None if c == '#' => break,
+            _ => {}
+        }
+    }
+    // A quote that is missing, too.
+    found.extend(open.map(|(_, start)| start..line.len()));
+    found
+}
+
+fn last_word(text: &str) -> &str {
+    text.rsplit(|c: char| c.is_whitespace() || matches!(c, ',' | '{' | '[')).next().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -251,16 +334,77 @@ mod tests {
             (r#"  "API_KEY": "${API_KEY}","#, r#"  "API_KEY": "${API_KEY}","#),
             (r#"  "command": "npx","#, r#"  "command": "npx","#),
             (r#"  "headers": {"#, r#"  "headers": {"#),
+            ("token = abcdef # mine", "token = •••• # mine"),
+            (
+                "{ url = \"https://h/x\", http_headers = { X-Api-Key = 'abcdef' } }",
+                "{ url = \"https://h/x\", http_headers = { X-Api-Key = '••••' } }",
+            ),
+            (r#"  "args": ["--api-key", "abcdef", "--port", "8080"],"#, r#"  "args": ["--api-key", "••••", "--port", "8080"],"#),
+            (
+                r#"  "args": ["--token=abcdef", "Authorization: Bearer abcdef"]"#,
+                r#"  "args": ["--token=••••", "Authorization: Bearer ••••"]"#,
+            ),
+            (
+                r#"  "url": "https://h.example/mcp?tavilyApiKey=abcdef&x=1","#,
+                r#"  "url": "https://h.example/mcp?tavilyApiKey=••••&x=1","#,
+            ),
+            ("  - --token=abcdef", "  - --token=••••"),
+            ("  - https://me:abcdef@h/x", "  - https://me:••••@h/x"),
+            ("  uri: https://me:abcdef@h/x", "  uri: https://me:••••@h/x"),
+            (r#"  "TOKEN": "a\"bcdef","#, r#"  "TOKEN": "••••","#),
+            ("  API_KEY: API_KEY_VALUE0 # it's mine", "  API_KEY: •••• # it's mine"),
             (r#"{ "TOKEN": "a\"bcdef" }"#, r#"{ "TOKEN": "••••" }"#),
             (r#"{ "TOKEN" "abcdef" }"#, r#"{ "TOKEN" "••••" }"#),
             (r#"{ "TOKEN": "abcdef"#, r#"{ "TOKEN": "••••"#),
             (r#"env = { MODE = "fast", TOKEN = "abcdef" }"#, r#"env = { MODE = "fast", TOKEN = "••••" }"#),
-            (r#"args = ["--api-key=abcdef"]"#, r#"args = ["--api-key=••••"]"#),
             ("url: https://u:abcdef@h/", "url: https://u:••••@h/"),
             (r#"bearer_token_env_var = "MY_TOKEN""#, r#"bearer_token_env_var = "MY_TOKEN""#),
+            ("  env_keys: [API_KEY]", "  env_keys: [API_KEY]"),
+            (r#"  "type": "http","#, r#"  "type": "http","#),
         ] {
             assert_eq!(mask_line(line), want);
         }
+    }
+
+    #[test]
+    fn names_are_told_apart_in_any_spelling() {
+        for name in [
+            "clientSecret",
+            "accessToken",
+            "PGPASSWORD",
+            "DB_PASS",
+            "X-API-Key",
+            "tavilyApiKey",
+            "OPENAI_API_KEY",
+            "GITHUB_PAT",
+            "DATABASE_URL",
+            "SENTRY_DSN",
+            "AUTH_HEADER",
+        ] {
+            assert!(is_secret_name(name), "{name}");
+        }
+        for name in [
+            "bearer_token_env_var",
+            "authProviderType",
+            "TOKEN_FILE",
+            "max_tokens",
+            "KEYBOARD",
+            "author",
+            "path",
+            "",
+            "key_count",
+            "compass",
+        ] {
+            assert!(!is_secret_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn secrets_in_an_address_are_found() {
+        let entry = Value::object([("url", Value::from("https://mcp.example/?apiKey=abcd1234&mode=fast&ref=${TOKEN}"))]);
+        assert_eq!(secrets(&entry), ["abcd1234"]);
+        assert!(is_secret_value("https://me:hunter22@h/x") && is_secret_value("HTTPS://h/x?access_token=abcd1234"));
+        assert!(!is_secret_value("https://h/x?mode=fast") && !is_secret_value("https://me@h/x"));
     }
 
     #[test]

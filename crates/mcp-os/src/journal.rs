@@ -123,6 +123,26 @@ pub enum JournalError {
     },
 }
 
+impl JournalError {
+    /// The same once more, for each of several files one error kept from being changed: what the system said cannot be
+    /// cloned.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        match self {
+            Self::Io { action, path, source } => {
+                let source = match source.raw_os_error() {
+                    Some(code) => io::Error::from_raw_os_error(code),
+                    None => io::Error::new(source.kind(), source.to_string()),
+                };
+                Self::Io { action, path: path.clone(), source }
+            }
+            Self::Unknown { id } => Self::Unknown { id: *id },
+            Self::Schema { path, schema } => Self::Schema { path: path.clone(), schema: schema.clone() },
+            Self::NoHeader { path } => Self::NoHeader { path: path.clone() },
+        }
+    }
+}
+
 /// The journal of one state directory.
 #[derive(Clone, Debug)]
 pub struct Journal {
@@ -161,8 +181,13 @@ impl Journal {
                     let schema = SCHEMA.to_owned();
                     let header = Header { schema, id, time_unix_ms: clock::now_ms(), command: command.to_owned(), details };
                     let mut writer = RecordWriter { id, path, file, edits: 0 };
-                    writer.write(&[header], false)?;
-                    return Ok(writer);
+                    return match writer.write(&[header], false) {
+                        Ok(()) => Ok(writer),
+                        Err(error) => {
+                            let _ = writer.discard();
+                            Err(error)
+                        }
+                    };
                 }
                 // Another process was faster.
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => id += 1,
@@ -178,7 +203,7 @@ impl Journal {
         for id in self.ids()?.into_iter().rev() {
             match self.get(id) {
                 Ok(record) => records.push(record),
-                // Pruned by another process this moment.
+                // Pruned by another process this moment, or being begun by it.
                 Err(JournalError::Unknown { .. }) => {}
                 Err(error) => errors.push(error),
             }
@@ -190,6 +215,8 @@ impl Journal {
     pub fn get(&self, id: u64) -> Result<Record, JournalError> {
         let path = self.path(id);
         match std::fs::read(&path) {
+            // Killed before even the first line was whole: nothing can have come of it.
+            Ok(bytes) if !bytes.contains(&b'\n') => Err(JournalError::Unknown { id }),
             Ok(bytes) => parse(&bytes, &path),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Err(JournalError::Unknown { id }),
             Err(source) => Err(JournalError::Io { action: "read", path, source }),

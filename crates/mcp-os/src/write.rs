@@ -14,7 +14,6 @@
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 use tempfile::NamedTempFile;
 use xxhash_rust::xxh3::xxh3_64;
@@ -30,9 +29,6 @@ pub use many::{Request, commit_all, prepare_all};
 
 /// How every temporary file of ours begins.
 pub const TEMP_PREFIX: &str = ".mcp-";
-
-/// A temporary file older than this belongs to a process that was killed: a write takes milliseconds.
-const ABANDONED_AFTER: Duration = Duration::from_mins(1);
 
 /// Choices for one write.
 #[derive(Clone, Copy, Debug)]
@@ -210,7 +206,8 @@ pub fn replace(target: &Target, before: Option<&[u8]>, after: &[u8], options: &O
     prepare(target, before, after, options)?.commit()
 }
 
-/// Compares the file with `before` (`None`: it must not exist) and readies `after` beside it.
+/// Compares the file with `before` (`None`: it must not exist) and readies `after` beside it. The caller holds the lock of
+/// the target: temporary files found beside it are those of killed processes.
 pub fn prepare<'a>(
     target: &Target,
     before: Option<&'a [u8]>,
@@ -250,7 +247,7 @@ fn write_beside(
         return Ok(None);
     }
     let prefix = temp_prefix(path);
-    clean_up(dir, &prefix);
+    clean_up(path);
     let mut builder = tempfile::Builder::new();
     builder.prefix(&prefix).suffix(".tmp").rand_bytes(12);
     // The old file may be closed to others: so is the new one until it has the old one's mode.
@@ -327,9 +324,11 @@ impl Prepared<'_> {
     }
 }
 
-/// Deletes the file if it still has the content `before`. Returns whether the deletion survives a power cut.
+/// Deletes the file if it still has the content `before`. Returns whether the deletion survives a power cut. The caller
+/// holds the lock of the target.
 pub fn remove(target: &Target, before: &[u8]) -> Result<bool, WriteError> {
     let path = target.path.clone();
+    clean_up(&path);
     let now = file::open(&path)?;
     match now {
         Some(old) if old.bytes == before => {}
@@ -367,13 +366,25 @@ fn temp_prefix(path: &Path) -> String {
     format!("{TEMP_PREFIX}{:016x}-", xxh3_64(name))
 }
 
-/// Deletes what a killed process left beside this target.
-fn clean_up(dir: &Path, prefix: &str) {
-    let Ok(entries) = std::fs::read_dir(dir) else { return };
-    for entry in entries.flatten().filter(|e| e.file_name().as_encoded_bytes().starts_with(prefix.as_bytes())) {
-        let age = entry.metadata().and_then(|m| m.modified()).map(|m| SystemTime::now().duration_since(m));
-        if matches!(age, Ok(Ok(age)) if age > ABANDONED_AFTER) {
-            let _ = std::fs::remove_file(entry.path());
-        }
+/// Whether a killed process left something beside this target, or a living one is about to replace it.
+pub fn has_leftovers(target: &Target) -> bool {
+    leftovers(&target.path).next().is_some()
+}
+
+/// Deletes what killed processes left beside a target whose lock the caller holds.
+pub fn clean_up_leftovers(target: &Target) {
+    clean_up(&target.path);
+}
+
+fn clean_up(path: &Path) {
+    for leftover in leftovers(path) {
+        let _ = std::fs::remove_file(leftover);
     }
+}
+
+/// The temporary files of a target.
+fn leftovers(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let prefix = temp_prefix(path);
+    let entries = path.parent().and_then(|dir| std::fs::read_dir(dir).ok()).into_iter().flatten().flatten();
+    entries.filter(move |e| e.file_name().as_encoded_bytes().starts_with(prefix.as_bytes())).map(|e| e.path())
 }

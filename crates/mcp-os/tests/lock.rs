@@ -70,11 +70,11 @@ fn several_locks_taken_in_any_order_never_wait_for_each_other() {
 }
 
 #[test]
-fn a_lock_directory_is_beside_the_named_path_and_goes_with_its_holder() {
+fn a_lock_directory_is_the_one_named_and_goes_with_its_holder() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("f.json");
+    let path = dir.path().join("f.json.lock");
     let lock = DirLock::acquire(&path, LONG, SOON).unwrap();
-    assert_eq!(lock.path(), dir.path().join("f.json.lock"));
+    assert_eq!(lock.path(), path);
     assert!(lock.path().is_dir() && lock.is_held());
     assert!(is_timeout(&DirLock::acquire(&path, LONG, SOON)));
     drop(lock);
@@ -101,11 +101,10 @@ fn a_held_lock_directory_stays_fresh() {
 #[cfg(unix)]
 fn a_stale_lock_directory_is_taken_by_exactly_one() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("f");
+    let path = dir.path().join("f.lock");
     for _ in 0..40 {
-        let lock = dir.path().join("f.lock");
-        fs::create_dir(&lock).unwrap();
-        make_old(&lock, Duration::from_secs(11));
+        fs::create_dir(&path).unwrap();
+        make_old(&path, Duration::from_secs(11));
         let most = most_at_once(6, 3, |f| {
             let lock = DirLock::acquire(&path, Duration::from_secs(10), LONG).unwrap();
             f();

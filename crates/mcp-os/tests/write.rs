@@ -207,17 +207,17 @@ fn temporary_files_of_killed_processes_are_cleaned_up() {
     // As if the process had been killed: the file stays under the name it had.
     let name = temp.file_name().unwrap().to_string_lossy().into_owned();
     drop(prepared);
-    let (old, young) = (place.path(&format!("{name}.old")), place.path(&format!("{name}.young")));
-    let foreign = place.path(".mcp-0123456789abcdef-foreign.tmp");
-    for path in [&old, &young, &foreign] {
+    let (dead, foreign) = (place.path(&name), place.path(".mcp-0123456789abcdef-foreign.tmp"));
+    for path in [&dead, &foreign] {
         fs::write(path, "left").unwrap();
     }
-    for path in [&old, &foreign] {
-        let long_ago = std::time::SystemTime::now() - Duration::from_secs(90);
-        fs::File::options().write(true).open(path).unwrap().set_modified(long_ago).unwrap();
-    }
+    assert!(write::has_leftovers(&target));
     place.replace(&path, b"two").unwrap();
-    assert_eq!((old.exists(), young.exists(), foreign.exists()), (false, true, true));
+    assert_eq!((dead.exists(), foreign.exists()), (false, true));
+    assert!(!write::has_leftovers(&target));
+    fs::write(&dead, "left").unwrap();
+    write::remove(&target, b"two").unwrap();
+    assert!(!dead.exists());
 }
 
 #[test]

@@ -5,20 +5,19 @@
 //! the model proves that the client read our entry, started the server, and carried the call there and back.
 
 mod dialect;
+mod http;
 
 use std::{
     io,
     sync::{Arc, Mutex, PoisonError},
-    thread::{self, JoinHandle},
 };
 
 use serde_json::{Value, json};
-use tiny_http::{Header, Method, Request, Response, Server};
 
-use self::dialect::{Answer, Dialect, Offered};
-
-/// Clients open several connections at once (a title for the session, a warm-up call), so one thread is not enough.
-const WORKERS: usize = 4;
+use self::{
+    dialect::{Answer, Dialect, Offered},
+    http::{Listener, Reply, Request},
+};
 
 /// What the model is to ask for.
 #[derive(Debug, Clone)]
@@ -67,30 +66,17 @@ pub struct Turn {
 /// A running model on a port of its own. It stops when dropped.
 pub struct FakeModel {
     url: String,
-    server: Arc<Server>,
     turns: Arc<Mutex<Vec<Turn>>>,
-    workers: Vec<JoinHandle<()>>,
+    _listener: Listener,
 }
 
 impl FakeModel {
     /// Starts a model that follows the script.
     pub fn start(script: Script) -> io::Result<Self> {
-        let server = Arc::new(Server::http("127.0.0.1:0").map_err(io::Error::other)?);
-        let address = server.server_addr().to_ip().ok_or_else(|| io::Error::other("the model has no address"))?;
         let turns = Arc::new(Mutex::new(Vec::new()));
-        let script = Arc::new(script);
-        let workers = (0..WORKERS)
-            .map(|_| {
-                let (server, turns, script) = (Arc::clone(&server), Arc::clone(&turns), Arc::clone(&script));
-                // `recv` fails when the server is told to stop.
-                thread::spawn(move || {
-                    while let Ok(request) = server.recv() {
-                        answer(request, &script, &turns);
-                    }
-                })
-            })
-            .collect();
-        Ok(Self { url: format!("http://{address}"), server, turns, workers })
+        let kept = Arc::clone(&turns);
+        let listener = Listener::start(move |request| answer(request, &script, &kept))?;
+        Ok(Self { url: format!("http://{}", listener.address()), turns, _listener: listener })
     }
 
     /// The base address, without a path.
@@ -121,56 +107,41 @@ impl FakeModel {
     }
 }
 
-impl Drop for FakeModel {
-    fn drop(&mut self) {
-        for _ in &self.workers {
-            self.server.unblock();
-        }
-        for worker in self.workers.drain(..) {
-            let _ = worker.join();
-        }
-    }
-}
-
 fn contains_whole(text: &str, part: &str) -> bool {
     text.match_indices(part).any(|(at, _)| !text[at + part.len()..].starts_with(|c: char| c.is_ascii_digit() || c == '.'))
 }
 
-/// Answers one HTTP request. A connection the client gave up on is its business, so failures to write are not reported.
-fn answer(mut request: Request, script: &Script, turns: &Mutex<Vec<Turn>>) {
-    let path = request.url().split('?').next().unwrap_or_default().to_owned();
-    let mut body = String::new();
-    let read = request.as_reader().read_to_string(&mut body);
-    if !matches!(request.method(), Method::Post) {
+/// Answers one HTTP request.
+fn answer(request: &Request, script: &Script, turns: &Mutex<Vec<Turn>>) -> Reply {
+    let path = request.target.split('?').next().unwrap_or_default();
+    if request.method != "POST" {
         // Some clients look for the list of models before they start.
-        respond(request, "application/json", &models().to_string());
-        return;
+        return plain(&models());
     }
-    let asked: Value = read.ok().and_then(|_| serde_json::from_str(&body).ok()).unwrap_or(Value::Null);
-    let Some(dialect) = Dialect::of(&path) else {
-        let count =
-            if path.to_ascii_lowercase().contains("count") { json!({"input_tokens": 1, "totalTokens": 1}) } else { json!({}) };
-        respond(request, "application/json", &count.to_string());
-        return;
+    let asked: Value = serde_json::from_slice(&request.body).unwrap_or(Value::Null);
+    let Some(dialect) = Dialect::of(path) else {
+        let counts = path.to_ascii_lowercase().contains("count");
+        return plain(&if counts { json!({"input_tokens": 1, "totalTokens": 1}) } else { json!({}) });
     };
     let offered = dialect::offered(&asked);
     let results = dialect::results(&asked);
     let tool = if results.is_empty() { offered.iter().find(|offered| script.wants(offered)).cloned() } else { None };
     turns.lock().unwrap_or_else(PoisonError::into_inner).push(Turn {
-        path: path.clone(),
+        path: path.to_owned(),
         offered: offered.iter().map(Offered::joined).collect(),
         results,
         asked: tool.as_ref().map(Offered::joined),
     });
     let answer = tool.map_or(Answer::Done, |tool| Answer::Ask { tool, arguments: &script.arguments });
-    let streamed = dialect.wants_stream(&path, &asked);
-    let content = if streamed { dialect.stream(&answer) } else { dialect.whole(&answer).to_string() };
-    respond(request, if streamed { "text/event-stream" } else { "application/json" }, &content);
+    if dialect.wants_stream(path, &asked) {
+        Reply { media_type: "text/event-stream", body: dialect.stream(&answer) }
+    } else {
+        plain(&dialect.whole(&answer))
+    }
 }
 
-fn respond(request: Request, media_type: &str, content: &str) {
-    let header = Header::from_bytes("content-type", media_type).expect("both parts are plain ASCII");
-    let _ = request.respond(Response::from_string(content).with_header(header));
+fn plain(value: &Value) -> Reply {
+    Reply { media_type: "application/json", body: value.to_string() }
 }
 
 fn models() -> Value {

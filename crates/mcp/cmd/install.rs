@@ -133,14 +133,7 @@ fn item<'c>(ctx: &Ctx, client: &'c Descriptor, scope: Scope, server: &Wanted, fo
                 let planned = plan::plan(client, file, project.as_deref(), text, &change, os)?;
                 let entry = plan::entry_path(&plan::tables(file, project.as_deref())[0], file, &name);
                 let memo = Memo::of(&change, file.format.editor(), &entry, text, &planned).to_value();
-                Ok(Step {
-                    after: Some(planned.after),
-                    edit: planned.edit,
-                    outcome: planned.outcome,
-                    notes: planned.notes,
-                    memo,
-                    made_dirs: Vec::new(),
-                })
+                Ok(Step::planned(planned, memo))
             }),
         });
     }

@@ -73,14 +73,7 @@ pub(crate) fn disable(ctx: &Ctx, args: &DisableArgs) -> Result<Exit, Failure> {
                 ));
             }
             let memo = Memo::of(&change, file.format.editor(), &entry, text, &planned).to_value();
-            Ok(Step {
-                after: Some(planned.after),
-                edit: planned.edit,
-                outcome: planned.outcome,
-                notes: planned.notes,
-                memo,
-                made_dirs: Vec::new(),
-            })
+            Ok(Step::planned(planned, memo))
         })
     })?;
     finish(ctx, "disable", name, *doing, which.clients.is_empty(), items, &unread)
@@ -157,14 +150,7 @@ fn planner<'c>(
             (Some(step), _) => step,
             (None, Some(planned)) => {
                 let memo = Memo::of(&change, file.format.editor(), &entry, text, &planned).to_value();
-                return Ok(Step {
-                    after: Some(planned.after),
-                    edit: planned.edit,
-                    outcome: planned.outcome,
-                    notes: planned.notes,
-                    memo,
-                    made_dirs: Vec::new(),
-                });
+                return Ok(Step::planned(planned, memo));
             }
             (None, None) => return Ok(Step::nothing(Outcome::Unchanged)),
         };

@@ -57,14 +57,7 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
             });
             Ok(match exact {
                 Some(step) => Step { memo, ..step },
-                None => Step {
-                    after: Some(planned.after),
-                    edit: planned.edit,
-                    outcome: planned.outcome,
-                    notes: planned.notes,
-                    memo,
-                    made_dirs: Vec::new(),
-                },
+                None => Step::planned(planned, memo),
             })
         })
     })?;

@@ -51,7 +51,8 @@ pub fn undo_text(edit: &FileEdit, current: &str) -> UndoOutcome {
             return UndoOutcome::Restored { text, exact: true };
         }
     }
-    if now == edit.before_hash && current.len() == edit.before_len && !edit.created_file {
+    // A file we were about to create, or created and deleted again, is an empty text.
+    if now == edit.before_hash && current.len() == edit.before_len {
         return UndoOutcome::NotApplied;
     }
     let mut found: Vec<(Range<usize>, &str)> = Vec::with_capacity(edit.splices.len());

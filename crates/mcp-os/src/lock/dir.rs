@@ -1,4 +1,4 @@
-//! The lock directory `<path>.lock`, as Claude Code and other programs with the npm package `proper-lockfile` use it:
+//! A lock directory such as `.claude.json.lock`, as Claude Code and other programs with the npm package `proper-lockfile` use it:
 //! making the directory takes the lock, its modification time says the holder is alive, and a time too old lets others
 //! take it away.
 
@@ -58,27 +58,24 @@ impl Held {
 }
 
 impl DirLock {
-    /// Waits for `<path>.lock`, beside the path as it is named (not beside the file a link leads to). A lock whose time
-    /// is older than `stale_after` is taken away from its holder.
-    pub fn acquire(path: &Path, stale_after: Duration, timeout: Duration) -> Result<Self, LockError> {
-        let mut name = path.as_os_str().to_owned();
-        name.push(".lock");
-        let lock = PathBuf::from(name);
-        let io = |source| LockError::Io { path: lock.clone(), source };
+    /// Waits until it can make the directory `lock`. One whose time is older than `stale_after` is taken away from its
+    /// holder.
+    pub fn acquire(lock: &Path, stale_after: Duration, timeout: Duration) -> Result<Self, LockError> {
+        let io = |source| LockError::Io { path: lock.to_owned(), source };
         let start = Instant::now();
         let mut wait = Duration::from_millis(1);
         loop {
-            match sys::create_dir(&lock, false) {
-                Ok(()) => return Self::hold(lock.clone(), stale_after).map_err(io),
+            match sys::create_dir(lock, false) {
+                Ok(()) => return Self::hold(lock.to_owned(), stale_after).map_err(io),
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(io(e)),
             }
-            if steal_if_stale(&lock, stale_after).map_err(io)? {
+            if steal_if_stale(lock, stale_after).map_err(io)? {
                 continue;
             }
             if start.elapsed() >= timeout {
                 let holder = "the program the file belongs to".to_owned();
-                return Err(LockError::TimedOut { path: lock, waited: start.elapsed(), holder });
+                return Err(LockError::TimedOut { path: lock.to_owned(), waited: start.elapsed(), holder });
             }
             std::thread::sleep(wait.min(timeout.saturating_sub(start.elapsed())));
             wait = (wait * 2).min(Duration::from_millis(50));

@@ -84,9 +84,9 @@ fn save_copy(copy: &Path, path: &Path, before: &[u8], after: &[u8], recovery: &P
         before_len: before.len(),
         after_len: after.len(),
     };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(super::TEMP_PREFIX);
-    let mut temp = builder.tempfile_in(recovery)?;
+    super::clean_up(copy);
+    let prefix = super::temp_prefix(copy);
+    let mut temp = tempfile::Builder::new().prefix(&prefix).tempfile_in(recovery)?;
     serde_json::to_writer(&mut temp, &header)?;
     temp.write_all(b"\n")?;
     temp.write_all(before)?;

@@ -5,7 +5,7 @@
 //! the names are swapped back, and nothing is lost.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
@@ -43,7 +43,7 @@ pub(super) fn replace(temp: NamedTempFile, path: &Path, before: &[u8], stamp: Op
         // What came out could not be read, and cannot be put back: all we know is that the file has its new content.
         (Err(_), Err(_)) => Ok(()),
         (Err(source), Ok(_)) => match temp.keep() {
-            Ok((_, copy)) => Err(WriteError::Displaced { path: path.to_owned(), copy, source }),
+            Ok((_, copy)) => Err(displaced_to(path, copy, source)),
             Err(e) => Err(failed(e.error)),
         },
     }
@@ -72,8 +72,17 @@ pub(super) fn remove(path: &Path, before: &[u8], prefix: &str) -> Result<(), Wri
     }
     match sys::rename_exclusive(&aside, path) {
         Ok(()) => Err(changed(file::open(path)?.map(|o| o.bytes))),
-        Err(source) => Err(WriteError::Displaced { path: path.to_owned(), copy: aside, source }),
+        Err(source) => Err(displaced_to(path, aside, source)),
     }
+}
+
+/// Gives what another program wrote a name by which nobody takes it for a leftover.
+fn displaced_to(path: &Path, temp: PathBuf, source: io::Error) -> WriteError {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".displaced-{}", std::process::id()));
+    let kept = PathBuf::from(name);
+    let copy = if sys::rename_exclusive(&temp, &kept).is_ok() { kept } else { temp };
+    WriteError::Displaced { path: path.to_owned(), copy, source }
 }
 
 fn is_as_compared(displaced: &Path, before: &[u8], stamp: Option<Stamp>) -> io::Result<bool> {

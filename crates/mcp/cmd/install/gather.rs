@@ -183,7 +183,7 @@ fn from_catalog(ctx: &Ctx, args: &Args, server: &Server, given: &[(String, EnvGi
         match server.resolve(launch, &given, &words) {
             Ok(entry) => break entry,
             Err(missing) if ctx.ui.can_ask && !args.doing.yes && missing.unusable.is_empty() => {
-                ask_for(&missing, &mut given, &mut words)?
+                ask_for(ctx.ui, &missing, &mut given, &mut words)?
             }
             Err(missing) => return Err(lacking(server, missing)),
         }
@@ -201,24 +201,27 @@ fn from_catalog(ctx: &Ctx, args: &Args, server: &Server, given: &[(String, EnvGi
     Ok(Wanted { name: server.id.clone(), entry, notes })
 }
 
-fn ask_for(missing: &Missing, given: &mut Vec<(String, EnvGiven)>, words: &mut Vec<String>) -> Result<(), Failure> {
+fn ask_for(
+    ui: crate::ui::Ui,
+    missing: &Missing,
+    given: &mut Vec<(String, EnvGiven)>,
+    words: &mut Vec<String>,
+) -> Result<(), Failure> {
+    let theme = crate::ui::theme();
     for variable in &missing.variables {
-        let prompt = match &variable.url {
-            Some(url) => format!("{} ({}, from {url})", variable.name, variable.description),
-            None => format!("{} ({})", variable.name, variable.description),
-        };
+        let from = variable.url.as_ref().map(|url| format!(", from {url}")).unwrap_or_default();
+        ui.note(format_args!("{}: {}{from}", variable.name, variable.description));
         let value = if variable.secret {
-            dialoguer::Password::new().with_prompt(prompt).interact()
+            dialoguer::Password::with_theme(&*theme).with_prompt(format!("{} (hidden)", variable.name)).interact()
         } else {
-            dialoguer::Input::new().with_prompt(prompt).interact_text()
+            dialoguer::Input::with_theme(&*theme).with_prompt(&variable.name).interact_text()
         };
         given.push((variable.name.clone(), EnvGiven::Value(value.map_err(crate::ui::asked)?)));
     }
     for argument in &missing.arguments {
-        let word: String = dialoguer::Input::new()
-            .with_prompt(format!("{} ({})", argument.name, argument.description))
-            .interact_text()
-            .map_err(crate::ui::asked)?;
+        ui.note(format_args!("<{}>: {}", argument.name, argument.description));
+        let word: String =
+            dialoguer::Input::with_theme(&*theme).with_prompt(&argument.name).interact_text().map_err(crate::ui::asked)?;
         words.push(word);
     }
     Ok(())
@@ -231,7 +234,7 @@ fn lacking(server: &Server, missing: Missing) -> Failure {
         flags.push(format!("-- {}", words.join(" ")));
     }
     let secret = missing.variables.iter().any(|v| v.secret);
-    let example = format!("`mcp install {} {}`", server.id, flags.join(" "));
+    let example = format!("add `{}`", flags.join(" "));
     let failure = Failure::usage(missing);
     let failure = if flags.is_empty() { failure } else { failure.hint(example) };
     if secret {
@@ -314,18 +317,22 @@ fn from_dialogue(ctx: &Ctx, args: &Args, given: &[(String, EnvGiven)]) -> Result
         ("a command", "-- "),
     ];
     lines.extend(kinds.iter().map(|(k, _)| format!("{k}…")));
-    let at = dialoguer::Select::new()
-        .with_prompt("What?")
+    let lines: Vec<String> = lines.iter().map(|l| crate::ui::choice(l)).collect();
+    let theme = crate::ui::theme();
+    let at = dialoguer::FuzzySelect::with_theme(&*theme)
+        .with_prompt("What should be installed? (type to search)")
         .items(&lines)
         .default(0)
-        .max_length(16)
+        .max_length(14)
+        .report(false)
         .interact()
         .map_err(crate::ui::asked)?;
     if let Some(name) = names.get(at) {
+        ctx.ui.note(format_args!("Installing {name}"));
         return from_source(ctx, args, name, given);
     }
     let (kind, prefix) = kinds[at - names.len()];
-    let typed: String = dialoguer::Input::new().with_prompt(kind).interact_text().map_err(crate::ui::asked)?;
+    let typed: String = dialoguer::Input::with_theme(&*theme).with_prompt(kind).interact_text().map_err(crate::ui::asked)?;
     if prefix == "-- " {
         let words = shell_words(&typed).ok_or_else(|| Failure::missing("a quote is not closed"))?;
         let (command, rest) = words.split_first().ok_or_else(|| Failure::missing("no command was typed"))?;

@@ -91,11 +91,11 @@ fn choose<'c>(ctx: &Ctx, reports: &[ClientReport<'c>], asked: Option<Scope>) -> 
             Some(Sign::Binary(_)) => "",
             _ => ", no program on PATH",
         };
-        format!("{}  ({state}{sign})", report.client.name)
+        crate::ui::choice(&format!("{}  ({state}{sign})", report.client.name))
     };
     let lines: Vec<String> = here.iter().map(line).collect();
     let ticked: Vec<bool> = here.iter().map(|r| matches!(r.signs.first(), Some(Sign::Binary(_)))).collect();
-    let picked = dialoguer::MultiSelect::new()
+    let picked = dialoguer::MultiSelect::with_theme(&*crate::ui::theme())
         .with_prompt("Into which clients? (space ticks, enter goes on)")
         .items(&lines)
         .defaults(&ticked)
