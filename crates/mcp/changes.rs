@@ -71,6 +71,8 @@ struct Told {
     excerpt: Option<String>,
     hint: Option<String>,
     place: Option<mcp_edit::Place>,
+    /// Pasting by hand is a way out.
+    wants_paste: bool,
 }
 
 /// What must not be told of a row: its secrets, unless they were asked for.
@@ -275,6 +277,7 @@ fn tell(manner: &Manner, row: &Row<'_>, error: &JobError) -> Told {
         excerpt: drawn,
         hint: advice(error),
         place: problem.and_then(|p| p.place),
+        wants_paste: !matches!(error, JobError::Plan(plan::PlanError::Exists { .. } | plan::PlanError::Name { .. })),
     }
 }
 
@@ -330,7 +333,7 @@ fn report(ctx: &Ctx, manner: &Manner, rows: &[Row<'_>], undo: Option<u64>) {
                 told.causes.iter().for_each(|c| ctx.ui.err(format_args!("  {c}")));
                 told.excerpt.iter().for_each(|e| ctx.ui.err(e));
                 told.hint.iter().for_each(|h| ctx.ui.hint(h));
-                if let Some(paste) = &row.paste {
+                if let Some(paste) = row.paste.as_ref().filter(|_| told.wants_paste) {
                     let shown = row.discreet(manner).lines(paste);
                     let hidden = if shown.contains(secret::MASK) { " (`--reveal` shows what is masked)" } else { "" };
                     ctx.ui.err(format_args!("{FAINT}to paste by hand{hidden}:{FAINT:#}\n{}", indent(&shown)));
@@ -413,7 +416,7 @@ fn as_json(manner: &Manner, rows: &[Row<'_>], undo: Option<u64>) -> String {
                 "next": if row.diff_counts() { next_steps(row) } else { Vec::new() },
                 "diff": plain_diff(row, manner),
                 "error": error,
-                "paste": row.paste.as_ref().filter(|_| row.outcome.is_err()).map(|p| row.discreet(manner).lines(p)),
+                "paste": row.paste.as_ref().filter(|_| row.outcome.as_ref().is_err_and(|t| t.wants_paste)).map(|p| row.discreet(manner).lines(p)),
             })
         })
         .collect();

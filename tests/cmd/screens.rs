@@ -13,6 +13,10 @@ pub(crate) fn lived_in() -> Home {
         .file(".codex/config.toml", "# mine\nmodel = \"m\"\n\n[mcp_servers.notes]\ncommand = \"notes\" # elsewhere\n")
         .file(".config/goose/config.yaml", "# kept\nextensions:\n  notes:\n    enabled: false\n    type: stdio\n    name: notes\n    cmd: npx\n    args: [-y, notes-mcp]\n    envs: {NOTES_TOKEN: planted-in-claude}\n")
         .file(".config/zed/settings.json", "// Zed\n{\n  \"context_servers\": {\n    \"a\": }\n  }\n}\n");
+    // Whatever the umask of whoever runs this.
+    for file in [".claude.json", ".codex/config.toml", ".config/goose/config.yaml", ".config/zed/settings.json"] {
+        crate::home::set_mode(&home.path(file), 0o600);
+    }
     home.program("claude");
     home.program("codex");
     home
@@ -91,7 +95,7 @@ fn undo() {
     insta::assert_snapshot!(home.run("undo --dry-run").ok().shown());
     insta::assert_snapshot!(home.run("undo").ok().shown());
     insta::assert_snapshot!(home.run("undo 1").ends(1).shown());
-    insta::assert_snapshot!(home.run("undo 77").ends(3).shown());
+    insta::assert_snapshot!(home.run("undo 77").ends(1).shown());
     insta::assert_snapshot!(home.run("undo --list").ok().shown());
 }
 

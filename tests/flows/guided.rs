@@ -72,7 +72,7 @@ fn home() -> Home {
 fn what_where_diff_yes() {
     let home = home();
     let Some(terminal) = terminal(&home, "yes", "install") else { return };
-    terminal.wait("What?");
+    terminal.wait("What should be installed?");
     terminal.keys(&["Enter"]);
     let screen = terminal.wait("Into which clients?");
     assert!(screen.contains("Codex  (ok)") && screen.contains("no program on PATH"), "{screen}");
@@ -102,9 +102,9 @@ fn a_no_changes_nothing_and_a_secret_is_typed_hidden() {
 #[test]
 fn control_c_at_a_question_ends_with_130() {
     let home = home();
-    for (n, question) in ["What?", "Into which clients?", "Write this change?"].into_iter().enumerate() {
+    for (n, question) in ["What should be installed?", "Into which clients?", "Write this change?"].into_iter().enumerate() {
         let Some(terminal) = terminal(&home, &format!("c{n}"), "install") else { return };
-        for step in ["What?", "Into which clients?", "Write this change?"] {
+        for step in ["What should be installed?", "Into which clients?", "Write this change?"] {
             terminal.wait(step);
             if step == question {
                 break;

@@ -47,7 +47,8 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, crate::report::Failure
         show(ctx, report);
     }
     let installed = reports.iter().filter(|r| r.is_installed()).count();
-    match (installed, args.all) {
+    // Who names clients has not asked for the others.
+    match (installed, args.all || !args.which.clients.is_empty()) {
         (0, false) => {
             ctx.ui.note(format_args!("None of the {known} known clients is installed here. `mcp clients --all` lists them"))
         }

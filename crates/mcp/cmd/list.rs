@@ -159,7 +159,10 @@ fn broken<'r>(reports: &'r [ClientReport<'r>]) -> Vec<(&'r ClientReport<'r>, &'r
 
 fn show(ctx: &Ctx, args: &Args, rows: &[Row<'_>], parked: &[(String, &'static str, String, u64)]) {
     if rows.is_empty() && parked.is_empty() {
-        ctx.ui.note("No servers found. `mcp install` adds one, `mcp clients` shows where we looked");
+        match &args.name {
+            Some(name) => ctx.ui.note(format_args!("There is no server called `{}`. `mcp list` shows every server", clean(name))),
+            None => ctx.ui.note("No servers found. `mcp install` adds one, `mcp clients` shows where we looked"),
+        }
         return;
     }
     let mut cells: Vec<Vec<String>> = vec![["NAME", "CLIENT", "SCOPE", "STATE", "SERVER"].map(str::to_owned).to_vec()];

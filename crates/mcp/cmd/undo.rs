@@ -2,7 +2,7 @@
 
 use clap_complete::engine::ArgValueCompleter;
 use mcp_clients::undo::{self, Memo};
-use mcp_os::journal::{Journal, Record};
+use mcp_os::journal::{Journal, JournalError, Record};
 use serde_json::{Value as Json, json};
 
 use crate::args::Doing;
@@ -37,7 +37,11 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
         return list(ctx, &journal, args.doing.json);
     }
     let record = match args.id {
-        Some(id) => journal.get(id).map_err(|e| Failure::file(e).hint("`mcp undo --list` shows every change"))?,
+        Some(id) => journal.get(id).map_err(|error| {
+            // That there is no such change is an answer, not a file's trouble.
+            let exit = if matches!(error, JournalError::Unknown { .. }) { Exit::No } else { Exit::File };
+            Failure { exit, ..Failure::file(error) }.hint("`mcp undo --list` shows every change")
+        })?,
         None => {
             let (records, errors) = journal.list().map_err(Failure::file)?;
             errors.iter().for_each(|e| ctx.ui.warn(e));

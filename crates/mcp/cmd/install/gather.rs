@@ -191,7 +191,7 @@ fn from_catalog(ctx: &Ctx, args: &Args, server: &Server, given: &[(String, EnvGi
             Err(missing) if ctx.ui.can_ask && !args.doing.yes && missing.unusable.is_empty() => {
                 ask_for(ctx.ui, &missing, &mut given, &mut words)?
             }
-            Err(missing) => return Err(lacking(server, missing)),
+            Err(missing) => return Err(lacking(missing)),
         }
     };
     let others: Vec<String> =
@@ -233,14 +233,14 @@ fn ask_for(
     Ok(())
 }
 
-fn lacking(server: &Server, missing: Missing) -> Failure {
+fn lacking(missing: Missing) -> Failure {
     let mut flags: Vec<String> = missing.variables.iter().map(|v| format!("--env {}=…", v.name)).collect();
     let words: Vec<String> = missing.arguments.iter().map(|a| format!("<{}>", a.name)).collect();
     if !words.is_empty() {
         flags.push(format!("-- {}", words.join(" ")));
     }
     let secret = missing.variables.iter().any(|v| v.secret);
-    let example = format!("`mcp install {} {}`", server.id, flags.join(" "));
+    let example = format!("add `{}`", flags.join(" "));
     let failure = Failure::usage(missing);
     let failure = if flags.is_empty() { failure } else { failure.hint(example) };
     if secret {
