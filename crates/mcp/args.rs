@@ -80,7 +80,7 @@ pub(crate) fn run() -> Exit {
         ColorChoice::Auto => {}
     }
     let ui = Ui::new(cli.global.quiet);
-    dispatch(ui, cli.command).unwrap_or_else(|failure| failure.print(&ui))
+    dispatch(ui, cli.command).unwrap_or_else(|failure| failure.print(ui))
 }
 
 fn dispatch(ui: Ui, command: Command) -> Result<Exit, Failure> {

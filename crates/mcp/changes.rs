@@ -315,7 +315,7 @@ fn report(ctx: &Ctx, manner: &Manner, rows: &[Row<'_>], undo: Option<u64>) {
         let name = ui::clean(&row.server);
         match &row.outcome {
             Ok((Outcome::Unchanged, ..)) => {
-                ctx.ui.out(format_args!("{FAINT}={FAINT:#} {}: `{name}` is as wanted already", title(row)))
+                ctx.ui.out(format_args!("{FAINT}={FAINT:#} {}: `{name}` is as wanted already", title(row)));
             }
             Ok((Outcome::NotThere, ..)) => ctx.ui.out(format_args!("{FAINT}-{FAINT:#} {}: there is no `{name}`", title(row))),
             Ok((outcome, ..)) => {

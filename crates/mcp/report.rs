@@ -61,7 +61,7 @@ impl Failure {
     }
 
     /// Prints it to stderr and gives the code to end with.
-    pub(crate) fn print(&self, ui: &Ui) -> Exit {
+    pub(crate) fn print(&self, ui: Ui) -> Exit {
         ui.err(format_args!("{BAD}error:{BAD:#} {}", self.error));
         for cause in self.error.chain().skip(1) {
             ui.err(format_args!("  {cause}"));

@@ -34,7 +34,8 @@ impl Ui {
     }
 
     /// A line of the answer. When the reader is gone the program ends: it has what it wanted.
-    pub(crate) fn out(&self, text: impl Display) {
+    #[expect(clippy::unused_self, reason = "whoever has no `Ui` must not print")]
+    pub(crate) fn out(self, text: impl Display) {
         let mut stdout = anstream::stdout().lock();
         if let Err(error) = writeln!(stdout, "{text}") {
             leave(&error);
@@ -42,24 +43,25 @@ impl Ui {
     }
 
     /// A line beside the answer.
-    pub(crate) fn note(&self, text: impl Display) {
+    pub(crate) fn note(self, text: impl Display) {
         if !self.quiet {
             self.err(text);
         }
     }
 
     /// A line about something that may not be as wanted.
-    pub(crate) fn warn(&self, text: impl Display) {
+    pub(crate) fn warn(self, text: impl Display) {
         self.err(format_args!("{WARN}warning:{WARN:#} {text}"));
     }
 
     /// What to do next after an error: part of the error, so also when asked to be quiet.
-    pub(crate) fn hint(&self, text: impl Display) {
+    pub(crate) fn hint(self, text: impl Display) {
         self.err(format_args!("{PLACE}hint:{PLACE:#} {text}"));
     }
 
     /// A line on stderr, in any case.
-    pub(crate) fn err(&self, text: impl Display) {
+    #[expect(clippy::unused_self, reason = "whoever has no `Ui` must not print")]
+    pub(crate) fn err(self, text: impl Display) {
         // Nobody can be told when stderr is closed.
         let _ = writeln!(anstream::stderr().lock(), "{text}");
     }

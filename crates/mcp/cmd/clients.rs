@@ -50,7 +50,7 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, crate::report::Failure
     // Who names clients has not asked for the others.
     match (installed, args.all || !args.which.clients.is_empty()) {
         (0, false) => {
-            ctx.ui.note(format_args!("None of the {known} known clients is installed here. `mcp clients --all` lists them"))
+            ctx.ui.note(format_args!("None of the {known} known clients is installed here. `mcp clients --all` lists them"));
         }
         (_, false) => ctx.ui.note(format_args!(
             "{} installed; {} more are known: `mcp clients --all`",

@@ -109,7 +109,7 @@ fn rows<'r>(reports: &'r [ClientReport<'r>]) -> Vec<Row<'r>> {
     for row in &mut rows {
         row.differs = meanings.get(row.server.name.as_str()).is_some_and(|m| m.len() > 1);
     }
-    rows.sort_by(|a, b| a.server.name.to_lowercase().cmp(&b.server.name.to_lowercase()));
+    rows.sort_by_key(|a| a.server.name.to_lowercase());
     rows
 }
 

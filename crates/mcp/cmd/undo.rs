@@ -36,22 +36,21 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
     if args.list {
         return list(ctx, &journal, args.doing.json);
     }
-    let record = match args.id {
-        Some(id) => journal.get(id).map_err(|error| {
+    let record = if let Some(id) = args.id {
+        journal.get(id).map_err(|error| {
             // That there is no such change is an answer, not a file's trouble.
             let exit = if matches!(error, JournalError::Unknown { .. }) { Exit::No } else { Exit::File };
             Failure { exit, ..Failure::file(error) }.hint("`mcp undo --list` shows every change")
-        })?,
-        None => {
-            let (records, errors) = journal.list().map_err(Failure::file)?;
-            errors.iter().for_each(|e| ctx.ui.warn(e));
-            let last = records.into_iter().find(|r| r.undone_by.is_none() && !is_undoing(r));
-            last.ok_or_else(|| {
-                let mut failure = Failure::missing("there is no change to take back");
-                failure.exit = Exit::No;
-                failure
-            })?
-        }
+        })?
+    } else {
+        let (records, errors) = journal.list().map_err(Failure::file)?;
+        errors.iter().for_each(|e| ctx.ui.warn(e));
+        let last = records.into_iter().find(|r| r.undone_by.is_none() && !is_undoing(r));
+        last.ok_or_else(|| {
+            let mut failure = Failure::missing("there is no change to take back");
+            failure.exit = Exit::No;
+            failure
+        })?
     };
     if let Some(by) = record.undone_by {
         let id = record.header.id;

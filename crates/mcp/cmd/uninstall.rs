@@ -145,7 +145,7 @@ pub(crate) fn items_with<'c>(
             if blocked && which.clients.is_empty() {
                 unread.push(format!("{} could not be looked into", ctx.show(&site.path)));
             }
-            if !has && !(blocked && !which.clients.is_empty()) {
+            if !has && (!blocked || which.clients.is_empty()) {
                 continue;
             }
             seen.push(place);

@@ -189,7 +189,7 @@ fn from_catalog(ctx: &Ctx, args: &Args, server: &Server, given: &[(String, EnvGi
         match server.resolve(launch, &given, &words) {
             Ok(entry) => break entry,
             Err(missing) if ctx.ui.can_ask && !args.doing.yes && missing.unusable.is_empty() => {
-                ask_for(ctx.ui, &missing, &mut given, &mut words)?
+                ask_for(ctx.ui, &missing, &mut given, &mut words)?;
             }
             Err(missing) => return Err(lacking(missing)),
         }
@@ -446,7 +446,7 @@ fn no_placeholders(server: &Wanted) -> Result<(), Failure> {
         Launch::Remote(remote) => {
             let headers = remote.headers.iter().map(|(k, v)| (format!("--header '{k}: …'"), v));
             let url = std::iter::once(("the address".to_owned(), &remote.url));
-            headers.chain(url).filter_map(|(what, t)| Some((what, t.to_string()).filter_placeholder()?)).collect()
+            headers.chain(url).filter_map(|(what, t)| (what, t.to_string()).filter_placeholder()).collect()
         }
     };
     let Some((what, value)) = found.first() else { return Ok(()) };
