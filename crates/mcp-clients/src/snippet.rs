@@ -32,7 +32,7 @@ pub enum SnippetError {
         /// `JSON`, `TOML` or `YAML`.
         format: &'static str,
         /// What its reader said.
-        problem: Problem,
+        problem: Box<Problem>,
         /// What is most likely meant.
         advice: Option<&'static str>,
     },
@@ -165,7 +165,7 @@ fn syntax(text: &str, format: &'static str, problem: Problem) -> SnippetError {
     let unquoted = here.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '$' || c == '\'');
     if let Some(at) = curly {
         let kind = ProblemKind::Syntax("a typographic quote stands here".to_owned());
-        let problem = Problem { kind, place: Some(Place::of(text, at)) };
+        let problem = Box::new(Problem { kind, place: Some(Place::of(text, at)) });
         return SnippetError::Syntax { format, problem, advice: Some("type plain \" quotes") };
     }
     let advice = match format {
@@ -173,7 +173,7 @@ fn syntax(text: &str, format: &'static str, problem: Problem) -> SnippetError {
         "JSON" if unquoted => Some("JSON wants keys and strings in \" quotes"),
         _ => None,
     };
-    SnippetError::Syntax { format, problem, advice }
+    SnippetError::Syntax { format, problem: Box::new(problem), advice }
 }
 
 /// What is between the fences of the first Markdown code block, if there is one.
