@@ -147,7 +147,9 @@ pub(crate) fn run(ctx: &Ctx, manner: &Manner, items: Vec<Item<'_>>) -> Result<Fi
     }
     let changes = rows.iter().filter(|r| !r.diff.is_empty()).count();
     if !manner.json {
-        rows.iter().for_each(|row| show_diff(ctx, manner, row));
+        for row in &rows {
+            show_diff(ctx, manner, row);
+        }
     }
     if changes > 0 && !manner.dry_run && manner.ask && ctx.ui.can_ask && !confirmed(changes)? {
         ctx.ui.note("Nothing was changed");
@@ -342,7 +344,9 @@ fn report(ctx: &Ctx, manner: &Manner, rows: &[Row<'_>], undo: Option<u64>) {
         }
         if let Ok((_, notes, _)) = &row.outcome {
             let discreet = row.discreet(manner);
-            notes.iter().for_each(|n| ctx.ui.err(format_args!("  {WARN}note:{WARN:#} {}", discreet.sentence(n))));
+            for n in notes {
+                ctx.ui.err(format_args!("  {WARN}note:{WARN:#} {}", discreet.sentence(n)));
+            }
         }
     }
     let changed: Vec<&Row<'_>> = rows.iter().filter(|r| r.diff_counts()).collect();

@@ -89,7 +89,7 @@ pub(crate) fn excerpt(path: &str, text: &str, problem: &Problem, reveal: bool) -
     let line = crate::ui::clean(text[from..to].trim_end_matches('\r'));
     // Cleaning may have made the text before the place longer.
     let mark = crate::ui::clean(&text[from..offset.clamp(from, to)]).len().min(line.len());
-    let (line, mark) = if reveal { (line, mark) } else { masked(&text[start..end], line, mark) };
+    let (line, mark) = if reveal { (line, mark) } else { masked(&text[start..end], &line, mark) };
     let stop = line[mark..].chars().next().map_or(mark, |c| mark + c.len_utf8());
     let kind = problem.kind.to_string();
     let path = format!("{path}:{}:{}", place.line, place.column);
@@ -102,13 +102,13 @@ pub(crate) fn excerpt(path: &str, text: &str, problem: &Problem, reveal: bool) -
 }
 
 /// A part of `whole` without secrets, and where a place in it is then.
-fn masked(whole: &str, line: String, mark: usize) -> (String, usize) {
+fn masked(whole: &str, line: &str, mark: usize) -> (String, usize) {
     use mcp_clients::secret;
     // A line that was cut may have lost the key before a value: then the whole line decides.
     let hidden = if line.len() < whole.len() && secret::mask_line(whole) != whole {
         secret::MASK.to_owned()
     } else {
-        secret::mask_line(&line)
+        secret::mask_line(line)
     };
     let same = |(a, b): &(char, char)| a == b;
     let head: usize = line.chars().zip(hidden.chars()).take_while(same).map(|(c, _)| c.len_utf8()).sum();

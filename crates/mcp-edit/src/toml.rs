@@ -90,7 +90,7 @@ impl Goal {
         let mut id = ROOT;
         for (i, step) in path.0.iter().enumerate() {
             if let Some(child) = tree.step(id, path, i)? {
-                id = child
+                id = child;
             } else {
                 let mut segs = tree.segs(id);
                 let as_tables = matches!(path.0.get(i + 1), Some(Step::Item { .. }));

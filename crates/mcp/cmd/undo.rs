@@ -44,7 +44,9 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
         })?
     } else {
         let (records, errors) = journal.list().map_err(Failure::file)?;
-        errors.iter().for_each(|e| ctx.ui.warn(e));
+        for error in &errors {
+            ctx.ui.warn(error);
+        }
         let last = records.into_iter().find(|r| r.undone_by.is_none() && !is_undoing(r));
         last.ok_or_else(|| {
             let mut failure = Failure::missing("there is no change to take back");
@@ -100,7 +102,9 @@ fn is_undoing(record: &Record) -> bool {
 
 fn list(ctx: &Ctx, journal: &Journal, as_json: bool) -> Result<Exit, Failure> {
     let (records, errors) = journal.list().map_err(Failure::file)?;
-    errors.iter().for_each(|e| ctx.ui.warn(e));
+    for error in &errors {
+        ctx.ui.warn(error);
+    }
     if as_json {
         let changes: Vec<Json> = records
             .iter()

@@ -347,25 +347,11 @@ fn from_dialogue(ctx: &Ctx, args: &Args, given: &[(String, EnvGiven)]) -> Result
     from_source(ctx, args, &format!("{prefix}{typed}"), given)
 }
 
-/// Words as a shell splits them, with both kinds of quotes and backslashes; no expansion.
+/// Words as a shell splits them, without its expansions; `None` when a quote is not closed.
 fn shell_words(line: &str) -> Option<Vec<String>> {
-    let (mut words, mut word, mut open) = (Vec::new(), None::<String>, None);
-    let mut chars = line.chars();
-    while let Some(c) = chars.next() {
-        match (c, open) {
-            (c, Some(quote)) if c == quote => open = None,
-            ('\\', None | Some('"')) if !cfg!(windows) => word.get_or_insert_default().push(chars.next()?),
-            (c, Some(_)) => word.get_or_insert_default().push(c),
-            ('"' | '\'', None) => {
-                word.get_or_insert_default();
-                open = Some(c);
-            }
-            (c, None) if c.is_whitespace() => words.extend(word.take()),
-            (c, None) => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    open.is_none().then_some(words)
+    // A backslash is part of a path on Windows.
+    let line = if cfg!(windows) { line.replace('\\', "\\\\") } else { line.to_owned() };
+    shell_words::split(&line).ok()
 }
 
 /// What the other flags say about the entry.
