@@ -10,6 +10,9 @@
 #[path = "faults/errors.rs"]
 #[cfg(unix)]
 mod errors;
+#[path = "faults/intrusions.rs"]
+#[cfg(unix)]
+mod intrusions;
 #[path = "faults/kills.rs"]
 #[cfg(unix)]
 mod kills;
@@ -42,7 +45,7 @@ fn main() -> ExitCode {
         if let Some(reason) = &skip {
             eprintln!("killing and failing system calls is skipped: {reason}");
         }
-        let traced: Vec<Trial> = kills::trials().into_iter().chain(errors::trials()).collect();
+        let traced: Vec<Trial> = kills::trials().into_iter().chain(errors::trials()).chain(intrusions::trials()).collect();
         trials.extend(traced.into_iter().map(|trial| trial.with_ignored_flag(skip.is_some())));
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

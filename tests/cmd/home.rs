@@ -10,7 +10,7 @@ use mcp_testkit::sandbox::Sandbox;
 use serde_json::Value as Json;
 
 /// Nothing may wait for input; a run that takes this long does.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// A sandbox whose `PATH` holds nothing but a few programs that do nothing.
 pub(crate) struct Home {

@@ -76,7 +76,9 @@ impl Place {
     /// A home with the files of these clients.
     pub(crate) fn with(clients: &[Client]) -> Self {
         let place = Self::new();
-        clients.iter().for_each(|client| place.plant(*client));
+        for client in clients {
+            place.plant(*client);
+        }
         place
     }
 
@@ -165,6 +167,12 @@ impl Place {
 pub(crate) fn install(name: &str, clients: &[Client]) -> String {
     let ids: Vec<&str> = clients.iter().map(|client| client.id).collect();
     format!("install --name {name} --client {} --yes -- our-program --flag {name}", ids.join(","))
+}
+
+/// The command line that takes it away again.
+pub(crate) fn uninstall(clients: &[Client]) -> String {
+    let ids: Vec<&str> = clients.iter().map(|client| client.id).collect();
+    format!("uninstall ours --client {} --yes", ids.join(","))
 }
 
 /// How a run ended and what it said.

@@ -50,7 +50,8 @@ fn many(client: Client) -> Result<(), Failed> {
     all_done(&place, &commands)?;
     let mut expected: Vec<String> = (0..PROCESSES).map(|n| format!("s{n}")).chain(["theirs".to_owned()]).collect();
     let mut servers = place.servers(client)?;
-    (expected.sort(), servers.sort());
+    expected.sort();
+    servers.sort();
     assert_eq!(servers, expected);
     for _ in 0..PROCESSES {
         place.done("undo --yes")?;

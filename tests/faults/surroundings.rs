@@ -20,7 +20,9 @@ fn any_home() -> Result<(), Failed> {
     for name in ["with space", "ü 家 '\"", "two\nlines", "-n", "a,b", "{file}", "100%$HOME"] {
         let place = Place::named(name);
         let clients = [JSON, TOML, YAML, CLAUDE];
-        clients.iter().for_each(|client| place.plant(*client));
+        for client in clients {
+            place.plant(client);
+        }
         let before = place.files(&clients);
         place.done(&install("ours", &clients)).map_err(|e| format!("{name:?}: {}", e.message().unwrap_or_default()))?;
         for client in clients {

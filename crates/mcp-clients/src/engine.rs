@@ -263,6 +263,10 @@ pub fn commit(
     details: &serde_json::Value,
     previews: Vec<Preview<'_>>,
 ) -> (Vec<Result<Done, JobError>>, Option<u64>) {
+    // A killed process noted which files it was at. It was the last one, or another has been here since.
+    let newest = Journal::open(&dirs.state).newest();
+    newest.iter().flat_map(|record| &record.edits).for_each(|e| tidy(dirs, &e.target));
+
     let count = previews.len();
     let mut results: Vec<Option<Result<Done, JobError>>> = (0..count).map(|_| None).collect();
     let mut waiting: Vec<(usize, Preview<'_>)> = Vec::new();
@@ -270,7 +274,7 @@ pub fn commit(
         if preview.is_change() {
             waiting.push((i, preview));
         } else {
-            tidy(dirs, &preview.target);
+            tidy(dirs, &preview.target.path);
             results[i] = Some(Ok(preview.done(false)));
         }
     }
@@ -407,7 +411,9 @@ fn write_all<'c>(
         Ok(first) => first,
         Err(error) => {
             drop(ready);
-            noted.into_iter().for_each(|n| results[n] = Err(error.again().into()));
+            for n in noted {
+                results[n] = Err(error.again().into());
+            }
             return open.into_iter().zip(results).collect();
         }
     };
@@ -450,14 +456,14 @@ fn remove_made_dirs<'p>(deleted: impl Iterator<Item = &'p Preview<'p>>) {
     }
 }
 
-/// Deletes what a killed process left beside a file that needs no change.
-fn tidy(dirs: &Dirs, target: &Target) {
+/// Deletes what a killed process left beside a file.
+fn tidy(dirs: &Dirs, target: &Path) {
     // Somebody may be writing this very moment: the lock tells, and whoever has it tidies up.
     if !write::has_leftovers(target) {
         return;
     }
-    if let Ok(_lock) = FileLock::acquire(&dirs.locks(), &target.path.to_string_lossy(), Duration::ZERO) {
-        write::clean_up_leftovers(target);
+    if let Ok(_lock) = FileLock::acquire(&dirs.locks(), &target.to_string_lossy(), Duration::ZERO) {
+        write::clean_up(target);
     }
 }
 

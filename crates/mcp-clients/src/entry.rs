@@ -25,6 +25,8 @@ pub struct Entry {
     pub approve_tools: Option<Vec<String>>,
     /// Members of the client's entry that have no word here, as they were.
     pub extra: Vec<(String, Value)>,
+    /// The clients that know what `extra` means ([`Shape::family`](crate::descriptor::Shape::family)); empty: nobody.
+    pub family: String,
 }
 
 /// How a server is reached.
@@ -99,6 +101,7 @@ impl Entry {
             deny_tools: None,
             approve_tools: None,
             extra: Vec::new(),
+            family: String::new(),
         }
     }
 
@@ -119,9 +122,9 @@ impl Entry {
         }
     }
 
-    /// The names of all variables the entry uses, sorted, each once.
-    pub fn variables(&self) -> Vec<String> {
-        let texts: Vec<&Text> = match &self.launch {
+    /// Every string that may name a variable.
+    pub fn texts(&self) -> Vec<&Text> {
+        match &self.launch {
             Launch::Stdio(s) => std::iter::once(&s.command)
                 .chain(&s.args)
                 .chain(s.env.iter().map(|(_, v)| v))
@@ -129,44 +132,85 @@ impl Entry {
                 .chain(&s.env_file)
                 .collect(),
             Launch::Remote(r) => std::iter::once(&r.url).chain(r.headers.iter().map(|(_, v)| v)).collect(),
-        };
-        let mut names: Vec<String> = texts.into_iter().flat_map(Text::variables).map(str::to_owned).collect();
+        }
+    }
+
+    /// The names of all variables the entry uses, sorted, each once.
+    pub fn variables(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.texts().into_iter().flat_map(Text::variables).map(str::to_owned).collect();
         names.sort();
         names.dedup();
         names
     }
 
     /// What is the same in two entries that reach the same server the same way, whichever clients they are in: the launch
-    /// with Windows' `cmd /c` and a full path to a well-known runner taken away. Timeouts and switches do not count.
+    /// without Windows' `cmd /c`, with variables and headers in order and headers in small letters. Time-outs and switches
+    /// do not count.
     pub fn meaning(&self) -> Launch {
         let mut launch = self.launch.clone();
         if let Launch::Stdio(stdio) = &mut launch {
-            stdio.unwrap_cmd();
+            stdio.unwrap_cmd(|_| true);
             stdio.env.sort_by(|a, b| a.0.cmp(&b.0));
         } else if let Launch::Remote(remote) = &mut launch {
+            remote.headers.iter_mut().for_each(|(name, _)| name.make_ascii_lowercase());
             remote.headers.sort_by(|a, b| a.0.cmp(&b.0));
         }
         launch
     }
 }
 
+/// Programs that are batch files on Windows (`npx.cmd`), which it starts through a shell only.
+fn is_batch(command: &str) -> bool {
+    const BATCH: [&str; 6] = ["npx", "npm", "pnpm", "pnpx", "yarn", "bunx"];
+    BATCH.contains(&command.to_ascii_lowercase().trim_end_matches(".cmd"))
+}
+
 impl Stdio {
-    /// Puts `cmd /c` in front when the program is a batch file there (`npx.cmd` and its like), which Windows starts
-    /// through a shell only.
-    pub fn wrap_cmd(&mut self) {
-        const BATCH: [&str; 6] = ["npx", "npm", "pnpm", "pnpx", "yarn", "bunx"];
-        if self.command.as_literal().is_some_and(|c| BATCH.contains(&c.to_ascii_lowercase().trim_end_matches(".cmd"))) {
+    /// The same for a system and a client: `cmd /c` goes in front of a batch file where `needs_cmd`, and away from one
+    /// elsewhere. Around any other program it is the user's own.
+    #[must_use]
+    pub fn fitted(mut self, needs_cmd: bool) -> Self {
+        self.unwrap_cmd(is_batch);
+        if needs_cmd && self.command.as_literal().is_some_and(is_batch) {
             let command = std::mem::replace(&mut self.command, Text::literal("cmd"));
             self.args.splice(0..0, [Text::literal("/c"), command]);
         }
+        self
     }
 
-    /// Takes `cmd /c` away.
-    pub fn unwrap_cmd(&mut self) {
+    /// Takes `cmd /c` away from a program for which `of` holds.
+    fn unwrap_cmd(&mut self, of: impl Fn(&str) -> bool) {
         let is = |text: &Text, word: &str| text.as_literal().is_some_and(|t| t.eq_ignore_ascii_case(word));
-        if (is(&self.command, "cmd") || is(&self.command, "cmd.exe")) && self.args.len() > 1 && is(&self.args[0], "/c") {
+        if (is(&self.command, "cmd") || is(&self.command, "cmd.exe"))
+            && self.args.len() > 1
+            && is(&self.args[0], "/c")
+            && self.args[1].as_literal().is_some_and(of)
+        {
             self.args.remove(0);
             self.command = self.args.remove(0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(stdio: &Stdio) -> Vec<String> {
+        std::iter::once(&stdio.command).chain(&stdio.args).map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_shell_of_the_users_own_stays() {
+        let stdio = |command: &str, args: &[&str]| match Entry::command(command, args.iter().copied()).launch {
+            Launch::Stdio(stdio) => stdio,
+            Launch::Remote(_) => unreachable!("a command is local"),
+        };
+        assert_eq!(words(&stdio("cmd", &["/c", "npx", "-y", "x"]).fitted(false)), ["npx", "-y", "x"]);
+        assert_eq!(words(&stdio("npx", &["-y", "x"]).fitted(true)), ["cmd", "/c", "npx", "-y", "x"]);
+        assert_eq!(words(&stdio("cmd", &["/c", "npx"]).fitted(true)), ["cmd", "/c", "npx"]);
+        for needs in [true, false] {
+            assert_eq!(words(&stdio("cmd", &["/c", "mine.bat"]).fitted(needs)), ["cmd", "/c", "mine.bat"]);
         }
     }
 }

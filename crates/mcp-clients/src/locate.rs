@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::descriptor::{Descriptor, File, Find, Scope};
-use crate::platform::Platform;
+use crate::descriptor::{Descriptor, File, Find, Moved, Scope};
+use crate::platform::{Os, Platform};
 
 /// The folder a command runs in, and what it belongs to.
 #[derive(Clone, Debug)]
@@ -29,9 +29,7 @@ impl Project {
     pub fn key(&self) -> String {
         let folder = self.repository.as_ref().unwrap_or(&self.cwd);
         let real = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.clone());
-        let text = real.display().to_string();
-        // Windows' canonical paths start with `\\?\`, which no client writes.
-        text.strip_prefix("\\\\?\\").map_or(text.clone(), str::to_owned)
+        key_of(&real.display().to_string(), Os::current())
     }
 
     /// The folders in which a project file may be, nearest first.
@@ -55,6 +53,21 @@ impl Project {
             Find::Git | Find::UpToGit => self.git_root.as_deref().unwrap_or(&self.cwd),
         }
     }
+}
+
+/// How Claude Code spells a resolved path. On Windows the servers of a project stand under its path with `/`, whatever else
+/// stands under the one with `\` (anthropics/claude-code#88418).
+fn key_of(real: &str, os: Os) -> String {
+    if os != Os::Windows {
+        return real.to_owned();
+    }
+    // What resolving a path there puts in front.
+    let plain = match (real.strip_prefix(r"\\?\UNC\"), real.strip_prefix(r"\\?\")) {
+        (Some(share), _) => format!(r"\\{share}"),
+        (None, Some(path)) => path.to_owned(),
+        (None, None) => real.to_owned(),
+    };
+    plain.replace('\\', "/")
 }
 
 /// For a linked work tree, whose `.git` is a file `gitdir: <main>/.git/worktrees/<name>`: the main one.
@@ -85,17 +98,29 @@ pub struct Site<'c> {
     pub is_target: bool,
     /// The project's directory as the client spells it, where the file needs it.
     pub project: Option<String>,
+    /// Why the client may not even get as far as this file, as a sentence.
+    pub warning: Option<String>,
 }
 
 /// The paths a file may have on a machine, best first; relative for project files. Pure text.
 pub fn candidates(file: &File, platform: &Platform) -> Vec<String> {
-    for moved in &file.moved {
-        let templates = moved.path.on(platform.os);
-        if let (Some(value), false) = (platform.var(&moved.env), templates.is_empty()) {
-            return templates.iter().map(|t| platform.expand(t, Some(value))).collect();
-        }
+    match moved(file, platform) {
+        Some((moved, value)) => moved.path.on(platform.os).iter().map(|t| platform.expand(t, Some(value))).collect(),
+        None => file.path.on(platform.os).iter().map(|t| platform.expand(t, None)).collect(),
     }
-    file.path.on(platform.os).iter().map(|t| platform.expand(t, None)).collect()
+}
+
+/// The variable that moves a file, and its value.
+fn moved<'a>(file: &'a File, platform: &'a Platform) -> Option<(&'a Moved, &'a str)> {
+    let mut moved = file.moved.iter().filter(|m| !m.path.on(platform.os).is_empty());
+    moved.find_map(|m| Some((m, platform.var(&m.env)?)))
+}
+
+/// What the client says to a variable that names a folder that is not there.
+fn missing_folder(client: &Descriptor, file: &File, platform: &Platform, project: &Project) -> Option<String> {
+    let (moved, value) = moved(file, platform)?;
+    let missing = moved.must_exist && !project.cwd.join(value).is_dir();
+    missing.then(|| format!("{} names a folder that does not exist: {} stops there", moved.env, client.name))
 }
 
 /// Every file of a client: those that exist, and per scope the one a new entry would go to.
@@ -103,8 +128,17 @@ pub fn sites<'c>(client: &'c Descriptor, platform: &Platform, project: &Project)
     let mut sites: Vec<Site<'c>> = Vec::new();
     for file in &client.files {
         let candidates = candidates(file, platform);
+        let warning = missing_folder(client, file, platform, project);
         let key = file.servers.iter().any(|s| s == "{project}").then(|| project.key());
-        let site = |path: PathBuf, exists, is_target| Site { client, file, path, exists, is_target, project: key.clone() };
+        let site = |path: PathBuf, exists, is_target| Site {
+            client,
+            file,
+            path,
+            exists,
+            is_target,
+            project: key.clone(),
+            warning: warning.clone(),
+        };
         let mut found: Vec<Site<'c>> = Vec::new();
         if file.scope == Scope::Project {
             let home = project.home(file.find);
@@ -120,6 +154,8 @@ pub fn sites<'c>(client: &'c Descriptor, platform: &Platform, project: &Project)
                 found.insert(0, site(home.join(first), false, !file.only_existing));
             }
         } else {
+            // A variable may hold a relative path; programs take it from the folder they run in.
+            let candidates: Vec<String> = candidates.iter().map(|c| absolute(project, platform, c)).collect();
             let there = candidates.iter().flat_map(|c| matches(c)).filter(|p| is_there(p));
             for path in there.take(if file.merged { usize::MAX } else { 1 }) {
                 found.push(site(path, true, found.is_empty()));
@@ -130,7 +166,7 @@ pub fn sites<'c>(client: &'c Descriptor, platform: &Platform, project: &Project)
         }
         for mut site in found {
             // In the home directory a project file can be the user's own: it is that once.
-            if sites.iter().any(|s| s.path == site.path && s.file.servers == site.file.servers) {
+            if sites.iter().any(|s| is_same(&s.path, &site.path) && s.file.servers == site.file.servers) {
                 continue;
             }
             site.is_target &= site.file.scope != Scope::System;
@@ -171,6 +207,20 @@ pub fn signs(client: &Descriptor, platform: &Platform, find: impl Fn(&str) -> Op
         }
     }
     signs
+}
+
+/// A path of this system from the working directory, if it is relative.
+fn absolute(project: &Project, platform: &Platform, path: &str) -> String {
+    if platform.is_absolute(path) || platform.os != Os::current() {
+        return path.to_owned();
+    }
+    project.cwd.join(path).display().to_string()
+}
+
+/// Whether two paths name the same place, also where one of them leads through a linked folder.
+fn is_same(a: &Path, b: &Path) -> bool {
+    let folder = |p: &Path| std::fs::canonicalize(p.parent()?).ok();
+    a == b || a.file_name() == b.file_name() && folder(a).is_some_and(|f| Some(f) == folder(b))
 }
 
 /// Whether there is anything, a dangling link included: that is a finding, not an absence.
@@ -220,6 +270,72 @@ mod tests {
         let project = Project::at(&linked.join("deep"));
         assert_eq!(project.git_root.as_deref(), Some(linked.as_path()));
         assert_eq!(project.repository.as_deref(), Some(main.as_path()));
+    }
+
+    fn platform(home: &Path, vars: &[(&str, &str)]) -> Platform {
+        let vars = vars.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Platform { os: Os::current(), home: home.display().to_string(), vars }
+    }
+
+    fn sites_of(id: &str, platform: &Platform, cwd: &Path) -> Vec<(Scope, PathBuf, bool, Option<String>)> {
+        let clients = crate::clients::Clients::built_in();
+        let sites = sites(clients.get(id).unwrap(), platform, &Project::at(cwd));
+        sites.into_iter().map(|s| (s.file.scope, s.path, s.is_target, s.warning)).collect()
+    }
+
+    #[test]
+    fn windows_projects_are_keyed_with_slashes() {
+        assert_eq!(key_of(r"\\?\C:\Users\me\app", Os::Windows), "C:/Users/me/app");
+        assert_eq!(key_of(r"\\?\UNC\host\share\app", Os::Windows), "//host/share/app");
+        assert_eq!(key_of(r"/home/me/a\b", Os::Linux), r"/home/me/a\b");
+    }
+
+    #[test]
+    fn a_relative_variable_is_taken_from_the_working_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let platform = platform(dir.path(), &[("CLAUDE_CONFIG_DIR", "here")]);
+        let found = sites_of("claude-code", &platform, dir.path());
+        assert!(found.iter().any(|(s, p, ..)| *s == Scope::User && *p == dir.path().join("here/.claude.json")), "{found:?}");
+    }
+
+    #[test]
+    fn a_variable_that_names_no_folder_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let value = dir.path().join("gone").display().to_string();
+        let platform = platform(dir.path(), &[("CODEX_HOME", &value)]);
+        let warning =
+            |found: Vec<(Scope, PathBuf, bool, Option<String>)>| found.into_iter().find(|f| f.0 == Scope::User).unwrap().3;
+        let told = warning(sites_of("codex", &platform, dir.path())).unwrap();
+        assert!(told.starts_with("CODEX_HOME names a folder"), "{told}");
+        std::fs::create_dir(&value).unwrap();
+        assert_eq!(warning(sites_of("codex", &platform, dir.path())), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn in_the_home_directory_the_users_file_is_no_projects() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().join("home");
+        std::fs::create_dir_all(home.join(".gemini")).unwrap();
+        std::fs::write(home.join(".gemini/settings.json"), "{}").unwrap();
+        std::os::unix::fs::symlink(&home, dir.path().join("link")).unwrap();
+        for cwd in [home.clone(), dir.path().join("link")] {
+            let found = sites_of("gemini-cli", &platform(&home, &[]), &cwd);
+            let of = |scope| found.iter().filter(|f| f.0 == scope).count();
+            assert_eq!((of(Scope::User), of(Scope::Project)), (1, 0), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_project_file_above_the_repository_is_read_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let deep = dir.path().join("repo/deep");
+        std::fs::create_dir_all(&deep).unwrap();
+        std::fs::create_dir(dir.path().join("repo/.git")).unwrap();
+        std::fs::write(dir.path().join(".mcp.json"), "{}").unwrap();
+        let found = sites_of("claude-code", &platform(dir.path(), &[]), &deep);
+        let project: Vec<_> = found.into_iter().filter(|f| f.0 == Scope::Project).map(|f| (f.1, f.2)).collect();
+        assert_eq!(project, [(deep.join(".mcp.json"), true), (dir.path().join(".mcp.json"), false)]);
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! What a change of a client's file would be: text and intention in, text out.
 
-use mcp_edit::{Document, Edit, Format, Op, Path, Problem, Splice, Step, Value};
+use mcp_edit::{Document, Edit, Op, Path, Place, Problem, ProblemKind, Splice, Step, Value};
 
-use crate::descriptor::{Descriptor, File, Switch};
-use crate::entry::Entry;
+use crate::descriptor::{Descriptor, File, Part, Switch, Syntax};
+use crate::entry::{Entry, Launch};
 use crate::platform::Os;
-use crate::shape::{ReadError, WriteError};
+use crate::shape::{NO_SWITCH, WriteError};
+use crate::text::Text;
 
 /// An intended change of one file.
 #[derive(Clone, Debug)]
@@ -35,6 +36,15 @@ pub enum Change {
         /// Its name in the file.
         name: String,
     },
+}
+
+impl Change {
+    /// The server's name in the file.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Install { name, .. } | Self::Uninstall { name } | Self::Enable { name } | Self::Disable { name } => name,
+        }
+    }
 }
 
 /// What a plan comes to.
@@ -84,6 +94,8 @@ pub struct Planned {
     pub notes: Vec<String>,
     /// The operations behind the splices.
     pub ops: Vec<Op>,
+    /// Where the entry stands, stood, or would stand.
+    pub entry: Path,
 }
 
 /// Why a change cannot be made to a file.
@@ -119,13 +131,13 @@ pub enum PlanError {
         /// The client's name.
         client: String,
     },
-    /// The result would not be understood by the client. A bug in the descriptor.
+    /// The client would not take the result, or it would not mean what was asked for.
     #[error("{client} would not accept the new entry: {why}")]
     Rejected {
         /// The client's name.
         client: String,
         /// The reason.
-        why: ReadError,
+        why: String,
     },
 }
 
@@ -141,6 +153,11 @@ pub fn entry_path(table: &Path, file: &File, name: &str) -> Path {
 pub fn tables(file: &File, project: Option<&str>) -> Vec<Path> {
     let key = |s: &String| if s == "{project}" { project.unwrap_or_default().to_owned() } else { s.clone() };
     std::iter::once(&file.servers).chain(&file.also).map(|keys| Path::keys(keys.iter().map(key))).collect()
+}
+
+/// Everywhere in a file where the client would read a server called `name` from.
+pub fn entry_paths(file: &File, project: Option<&str>, name: &str) -> Vec<Path> {
+    tables(file, project).iter().map(|table| entry_path(table, file, name)).collect()
 }
 
 /// Works a change out. `text` is `None` when the file does not exist; `project` is the project's directory as the client
@@ -160,7 +177,7 @@ pub fn plan(
     };
     let document = Document::parse(base, format)?;
     let work = Work { client, file, document: &document, tables: tables(file, project), os };
-    let (outcome, ops, notes) = match change {
+    let (outcome, ops, mut notes) = match change {
         Change::Install { name, entry, force } => work.install(name, entry, *force)?,
         Change::Uninstall { name } => work.uninstall(name)?,
         Change::Enable { name } => work.switch(name, true)?,
@@ -172,11 +189,18 @@ pub fn plan(
     if old != base {
         edit = Edit::new(if after == old { Vec::new() } else { vec![Splice { range: 0..old.len(), text: after.clone() }] });
     }
-    if let Change::Install { name, entry, .. } = change {
-        accepted(client, file, project, &after, name, entry, format)?;
+    if let (Change::Install { name, entry, .. }, false) = (change, ops.is_empty()) {
+        let document = Document::parse(&after, format)?;
+        let after = Work { client, file, document: &document, tables: tables(file, project), os };
+        after.accepted(name, entry)?;
+        notes.extend(after.bad_neighbours(name)?);
     }
+    let entry = match work.find(change.name())? {
+        Some((path, _)) => path,
+        None => entry_path(work.home()?, file, change.name()),
+    };
     let outcome = if edit.is_empty() && outcome != Outcome::NotThere { Outcome::Unchanged } else { outcome };
-    Ok(Planned { edit, after, outcome, notes, ops })
+    Ok(Planned { edit, after, outcome, notes, ops, entry })
 }
 
 /// The entry as a file of its own: what a person pastes when we may not write.
@@ -191,33 +215,6 @@ pub fn snippet(
     let bare = File { skeleton: None, ..file.clone() };
     let change = Change::Install { name: name.to_owned(), entry: entry.clone(), force: true };
     plan(client, &bare, project, None, &change, os).map(|p| p.after)
-}
-
-/// Holds the edited text against the client's own rules: one bad entry keeps some clients from starting at all.
-fn accepted(
-    client: &Descriptor,
-    file: &File,
-    project: Option<&str>,
-    after: &str,
-    name: &str,
-    entry: &Entry,
-    format: Format,
-) -> Result<(), PlanError> {
-    let document = Document::parse(after, format)?;
-    let mut found = None;
-    for table in tables(file, project) {
-        found = found.or(document.get(&entry_path(&table, file, name))?);
-    }
-    let Some(node) = found else { return Ok(()) };
-    let read = client
-        .entry
-        .read(&node.value, file.named_by.as_deref())
-        .map_err(|why| PlanError::Rejected { client: client.name.clone(), why })?;
-    debug_assert_eq!(
-        read.transport_word(),
-        if entry.transport_word() == "sse" { read.transport_word() } else { entry.transport_word() }
-    );
-    Ok(())
 }
 
 type Worked = (Outcome, Vec<Op>, Vec<String>);
@@ -273,15 +270,23 @@ impl Work<'_> {
         {
             members.insert(0, (field.clone(), Value::from(name)));
         }
-        notes.extend(
-            self.listed_off(name)?
-                .map(|_| format!("`{name}` is switched off in {}: `mcp enable {name}` switches it on", client.name)),
-        );
-        let Some((path, old)) = self.find(name)? else {
-            return Ok((Outcome::Added, vec![Op::set(entry_path(self.home()?, self.file, name), new)], notes));
+        let mut ops = Vec::new();
+        let listed_off = self.listed_off(name)?.is_some();
+        if let (Some(Switch::List(keys)), false) = (&shape.switch, entry.enabled) {
+            notes.retain(|n| !n.contains(NO_SWITCH));
+            ops.extend(self.list_off(name, &Path::keys(keys.iter().cloned()))?);
+        }
+        let found = self.find(name)?;
+        let have = found.as_ref().and_then(|(_, old)| shape.read(old, self.file.named_by.as_deref()).ok());
+        if entry.enabled && (listed_off || have.as_ref().is_some_and(|h| !h.enabled)) {
+            notes.push(format!("`{name}` is switched off in {}: `mcp enable {name}` switches it on", client.name));
+        }
+        let Some((path, old)) = found else {
+            ops.insert(0, Op::set(entry_path(self.home()?, self.file, name), new));
+            return Ok((Outcome::Added, ops, notes));
         };
         let wanted = shape.read(&new, self.file.named_by.as_deref());
-        if let (Ok(have), Ok(want)) = (shape.read(&old, self.file.named_by.as_deref()), &wanted)
+        if let (Some(have), Ok(want)) = (&have, &wanted)
             && have.meaning() == want.meaning()
             && (want.timeout.is_none() || have.timeout == want.timeout)
             && (want.startup_timeout.is_none() || have.startup_timeout == want.startup_timeout)
@@ -291,31 +296,149 @@ impl Work<'_> {
         if !force {
             return Err(PlanError::Exists { name: name.to_owned(), old, new });
         }
-        let merged = self.merge(&old, &new);
-        Ok((Outcome::Updated, vec![Op::set(path, merged)], notes))
+        let merged = self.merge(&old, &new, &mut notes);
+        ops.insert(0, Op::set(path, merged));
+        Ok((Outcome::Updated, ops, notes))
     }
 
-    /// The old entry reaching the server the new way: what the user keeps beside that (approvals, filters, notes) stays.
-    fn merge(&self, old: &Value, new: &Value) -> Value {
-        let (Value::Object(old), Value::Object(new)) = (old, new) else { return new.clone() };
-        let ours = self.client.entry.launch_keys();
-        let nested = self.client.entry.nested.as_deref();
+    /// The old entry reaching the server the new way: what the user keeps beside that (approvals, filters, notes) stays,
+    /// as far as it goes with the new way.
+    fn merge(&self, old: &Value, new: &Value, notes: &mut Vec<String>) -> Value {
+        let (Value::Object(old_members), Value::Object(new_members)) = (old, new) else { return new.clone() };
+        let shape = &self.client.entry;
+        let launch = shape.launch_keys();
         // A new entry that says nothing of time-outs has no opinion of them.
-        let waits = |key: &str| self.client.entry.startup_timeout.iter().chain(&self.client.entry.timeout).any(|w| w.key == key);
+        let waits = |key: &str| shape.startup_timeout.iter().chain(&shape.timeout).any(|w| w.key == key);
+        let local = shape.stdio.as_ref().is_some_and(|s| new.get(&s.command).is_some());
+        let misfits = shape.keys_only_for(!local);
         let mut merged: Vec<(String, Value)> = Vec::new();
-        for (key, value) in old {
-            match new.iter().find(|(k, _)| k == key) {
-                Some((_, new)) if ours.contains(&key.as_str()) => merged.push((key.clone(), new.clone())),
-                None if (ours.contains(&key.as_str()) && !waits(key)) || nested == Some(key) => {}
-                _ => merged.push((key.clone(), value.clone())),
+        // Cline's command line nests the launch; what else is in there stays too.
+        let nested = shape.nested.as_deref().filter(|k| matches!(old.get(k), Some(Value::Object(_))));
+        let inner = nested.and_then(|k| old.get(k)?.as_object()).unwrap_or_default();
+        for (key, value) in old_members.iter().filter(|(k, _)| Some(k.as_str()) != nested).chain(inner) {
+            if merged.iter().any(|(k, _)| k == key) {
+                continue;
+            }
+            let theirs = new.get(key);
+            if launch.contains(&key.as_str()) {
+                match (theirs, self.beside_headers(key, value, theirs)) {
+                    (_, Some(both)) => merged.push((key.clone(), both)),
+                    (Some(theirs), None) => merged.push((key.clone(), theirs.clone())),
+                    (None, None) if waits(key) => merged.push((key.clone(), value.clone())),
+                    (None, None) => {}
+                }
+            } else if misfits.contains(&key.as_str()) {
+                notes.push(format!(
+                    "`{key}` does not go with {} and was taken out",
+                    if local { "a program" } else { "an address" }
+                ));
+            } else {
+                let told = shape.constants.contains_key(key) || shape.name_key.as_ref() == Some(key);
+                if theirs.is_some_and(|theirs| !theirs.same(value)) && !told {
+                    notes.push(format!("`{key}` is left as it was in {}", self.client.name));
+                }
+                merged.push((key.clone(), value.clone()));
             }
         }
-        for (key, value) in new {
+        for (key, value) in new_members {
             if !merged.iter().any(|(k, _)| k == key) {
                 merged.push((key.clone(), value.clone()));
             }
         }
         Value::Object(merged)
+    }
+
+    /// Where headers lie inside another member (Continue's `requestOptions`): that member with the new headers and all
+    /// else of the old. `None` for any other key, and when nothing else is in it.
+    fn beside_headers(&self, key: &str, old: &Value, new: Option<&Value>) -> Option<Value> {
+        let shape = &self.client.entry;
+        let path = shape.http.iter().chain(&shape.sse).map(|s| &s.headers.0).find(|p| p.len() == 2 && p[0] == key)?;
+        let mut members: Vec<(String, Value)> = old.as_object()?.iter().filter(|(k, _)| *k != path[1]).cloned().collect();
+        if members.is_empty() {
+            return None;
+        }
+        members.extend(new.and_then(Value::as_object).unwrap_or_default().iter().cloned());
+        Some(Value::Object(members))
+    }
+
+    /// Holds the edited text against the client's own rules and against what was asked for.
+    fn accepted(&self, name: &str, entry: &Entry) -> Result<(), PlanError> {
+        let rejected = |why: String| PlanError::Rejected { client: self.client.name.clone(), why };
+        let (_, value) = self.find(name)?.ok_or_else(|| rejected("it is not found afterwards".to_owned()))?;
+        if let Some(why) = self.client.entry.objection(&value, self.file.named_by.as_deref()) {
+            return Err(rejected(why));
+        }
+        let read = self.client.entry.read(&value, self.file.named_by.as_deref()).map_err(|e| rejected(e.to_string()))?;
+        match self.lost(entry, &read) {
+            Some(what) => Err(rejected(format!("{what} would not be what was asked for"))),
+            None => Ok(()),
+        }
+    }
+
+    /// What means something else in `read` than in `asked`, apart from what the notes of [`Shape::write`] give up.
+    ///
+    /// [`Shape::write`]: crate::descriptor::Shape::write
+    fn lost(&self, asked: &Entry, read: &Entry) -> Option<&'static str> {
+        let shape = &self.client.entry;
+        let syntax = |part| if shape.variables.within.contains(&part) { shape.variables.syntax } else { Syntax::None };
+        // What a note says the client misreads is as good as it gets.
+        let same = |a: &Text, b: &Text, part| a == b || a.misread(syntax(part)).is_some();
+        let all = |a: &[Text], b: &[Text], part| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b, part));
+        match (asked.meaning(), read.meaning()) {
+            (Launch::Stdio(a), Launch::Stdio(b)) => {
+                if !same(&a.command, &b.command, Part::Command) {
+                    return Some("the command");
+                }
+                if !all(&a.args, &b.args, Part::Args) {
+                    return Some("the arguments");
+                }
+                let handed_on = |name: &str, text: &Text| text.as_variable() == Some(name);
+                let kept: Vec<&(String, Text)> =
+                    a.env.iter().filter(|(n, t)| !handed_on(n, t) || b.env.iter().any(|(m, _)| m == n)).collect();
+                let fits = |((m, a), (n, b)): (&&(String, Text), &(String, Text))| m == n && same(a, b, Part::Env);
+                if kept.len() != b.env.len() || !kept.iter().zip(&b.env).all(fits) {
+                    return Some("the environment");
+                }
+                let can = |key: &Option<String>| key.is_some();
+                let stdio = shape.stdio.as_ref()?;
+                let fits = |a: &Option<Text>, b: &Option<Text>| match (a, b) {
+                    (Some(a), Some(b)) => same(a, b, Part::Cwd),
+                    (a, b) => a.is_none() && b.is_none(),
+                };
+                if (can(&stdio.cwd) && !fits(&a.cwd, &b.cwd)) || (can(&stdio.env_file) && !fits(&a.env_file, &b.env_file)) {
+                    return Some("the working directory");
+                }
+            }
+            (Launch::Remote(a), Launch::Remote(b)) => {
+                if a.transport != b.transport && !shape.detects_transport() {
+                    return Some("the transport");
+                }
+                if !same(&a.url, &b.url, Part::Url) {
+                    return Some("the address");
+                }
+                let fits = |((m, a), (n, b)): (&(String, Text), &(String, Text))| m == n && same(a, b, Part::Headers);
+                if a.headers.len() != b.headers.len() || !a.headers.iter().zip(&b.headers).all(fits) {
+                    return Some("the headers");
+                }
+            }
+            _ => return Some("the transport"),
+        }
+        None
+    }
+
+    /// Entries already in the file that its client would not take, where one of them costs more than itself.
+    fn bad_neighbours(&self, name: &str) -> Result<Vec<String>, Problem> {
+        let mut notes = Vec::new();
+        let named_by = self.file.named_by.as_deref();
+        for table in self.tables.iter().filter(|_| self.client.entry.bad_entry.is_some()) {
+            for member in self.document.members(table, named_by)?.unwrap_or_default() {
+                if member.name != name && !self.tables.contains(&table.key(member.name.as_str())) {
+                    let line = Place::of(self.document.text(), member.name_span.start).line;
+                    notes.extend(self.client.complaint(&member.name, line, &member.node.value, named_by));
+                }
+            }
+        }
+        Ok(notes)
     }
 
     fn uninstall(&self, name: &str) -> Result<Worked, PlanError> {
@@ -356,9 +479,15 @@ impl Work<'_> {
     }
 
     fn list_off(&self, name: &str, path: &Path) -> Result<Option<Op>, Problem> {
-        let mut items = match self.document.get(path)?.map(|n| n.value) {
-            Some(Value::Array(items)) => items,
-            _ => Vec::new(),
+        let mut items = match self.document.get(path)? {
+            None => Vec::new(),
+            Some(node) => match node.value {
+                Value::Array(items) => items,
+                other => {
+                    let kind = ProblemKind::Unsupported(format!("`{path}` is {}; a list of names is expected", other.kind()));
+                    return Err(Problem::at(self.document.text(), node.span.start, kind));
+                }
+            },
         };
         if items.iter().any(|v| v.as_str() == Some(name)) {
             return Ok(None);

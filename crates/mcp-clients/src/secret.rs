@@ -9,7 +9,6 @@ pub const MASK: &str = "••••";
 
 /// Whether a variable, header or key of this name usually holds a secret.
 pub fn is_secret_name(name: &str) -> bool {
-    let name = snake(name);
     const WORDS: [&str; 15] = [
         "pass",
         "passwd",
@@ -30,6 +29,7 @@ pub fn is_secret_name(name: &str) -> bool {
     const ENDINGS: [&str; 4] = ["token", "secret", "password", "apikey"];
     // What only says where a secret is, or of which kind.
     const ABOUT: [&str; 10] = ["type", "provider", "method", "mode", "scheme", "var", "file", "path", "name", "expiry"];
+    let name = snake(name);
     let parts: Vec<&str> = name.split('_').filter(|p| !p.is_empty()).collect();
     let Some(last) = parts.last() else { return false };
     if ABOUT.contains(last) {

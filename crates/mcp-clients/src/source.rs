@@ -38,12 +38,14 @@ pub enum SourceError {
 impl Source {
     /// Understands a source.
     pub fn parse(text: &str) -> Result<Self, SourceError> {
-        if text.starts_with("http://") || text.starts_with("https://") {
-            let host = text.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or_default());
-            if host.is_empty() || text.chars().any(char::is_whitespace) {
+        if let Some((scheme, rest)) = text.split_once("://")
+            && ["http", "https"].iter().any(|s| scheme.eq_ignore_ascii_case(s))
+        {
+            if host_of(text).is_empty() || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
                 return Err(SourceError::Address(text.to_owned()));
             }
-            return Ok(Self::Url(text.to_owned()));
+            // Some clients look at the first letters only.
+            return Ok(Self::Url(format!("{}://{rest}", scheme.to_ascii_lowercase())));
         }
         let Some((prefix, rest)) = text.split_once(':') else { return Ok(Self::Name(text.to_owned())) };
         let (make, kind): (fn(String) -> Self, _) = match prefix {
@@ -103,10 +105,8 @@ impl Source {
                 short(name.split(':').next().unwrap_or(name))
             }
             Self::Url(url) => {
-                let host = url.split_once("://").map_or("", |(_, r)| r).split(['/', '?', '#']).next().unwrap_or_default();
-                let host = host.rsplit('@').next().unwrap_or(host);
-                let host = if host.starts_with('[') { "local" } else { host.split(':').next().unwrap_or(host) };
-                if host.chars().all(|c| c.is_ascii_digit() || c == '.') {
+                let host = host_of(url);
+                if host.contains(':') || host.chars().all(|c| c.is_ascii_digit() || c == '.') {
                     return "local".to_owned();
                 }
                 let mut labels: Vec<&str> = host.split('.').collect();
@@ -117,6 +117,28 @@ impl Source {
                 sanitize(labels.last().copied().unwrap_or("server"))
             }
         }
+    }
+}
+
+/// Whether what is sent to an address can be read on the way: plain `http` to another machine.
+pub fn is_unencrypted(url: &str) -> bool {
+    let Some(scheme) = url.get(..7) else { return false };
+    let host = host_of(url).to_ascii_lowercase();
+    let here = host == "localhost" || host.ends_with(".localhost") || host == "::1" || is_loopback_v4(&host);
+    scheme.eq_ignore_ascii_case("http://") && !here && !host.contains('$')
+}
+
+fn is_loopback_v4(host: &str) -> bool {
+    host.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// The host of an address, without user, port and brackets; empty when there is none.
+fn host_of(url: &str) -> &str {
+    let authority = url.split_once("://").map_or("", |(_, rest)| rest).split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or(authority);
+    match host.strip_prefix('[').and_then(|h| h.split_once(']')) {
+        Some((inside, _)) => inside,
+        None => host.split(':').next().unwrap_or(host),
     }
 }
 
@@ -149,14 +171,22 @@ fn stem(path: &str) -> String {
 
 /// Without the words every server's package has.
 fn short(name: &str) -> String {
-    let clean = sanitize(name);
+    let clean = slug(name);
     let words: Vec<&str> =
         clean.split('-').filter(|w| !["mcp", "server", "modelcontextprotocol"].contains(w) && !w.is_empty()).collect();
-    if words.is_empty() { clean } else { words.join("-") }
+    sanitize(&if words.is_empty() { clean } else { words.join("-") })
 }
 
 /// A name every client takes: `a-z`, `0-9` and `-`, at most 32 characters.
 pub fn sanitize(name: &str) -> String {
+    let mut out = slug(name);
+    out.truncate(32);
+    let out = out.trim_end_matches('-').to_owned();
+    if out.is_empty() { "server".to_owned() } else { out }
+}
+
+/// The letters and digits, in small letters, with single dashes between.
+fn slug(name: &str) -> String {
     let mut out = String::new();
     for c in name.chars() {
         if c.is_ascii_alphanumeric() {
@@ -165,9 +195,7 @@ pub fn sanitize(name: &str) -> String {
             out.push('-');
         }
     }
-    out.truncate(32);
-    let out = out.trim_end_matches('-').to_owned();
-    if out.is_empty() { "server".to_owned() } else { out }
+    out
 }
 
 /// Whether a value is a stand-in that a person was meant to replace: `YOUR_API_KEY`, `<token>`, `xxx`.
@@ -230,6 +258,14 @@ mod tests {
             ("https://api.githubcopilot.com/mcp/", "githubcopilot"),
             ("http://127.0.0.1:3001/mcp", "local"),
             ("http://localhost:3001/sse", "localhost"),
+            ("HTTPS://me:secret@MCP.Example.com:8443/x", "example"),
+            ("http://[2001:db8::1]:3000/mcp", "local"),
+            ("docker:localhost:5000/team/mcp-time:v1", "time"),
+            ("docker:ghcr.io/acme/tool:1.2@sha256:0123abc", "tool"),
+            ("npm:@acme/mcp@1.2.3", "acme"),
+            ("npm:@scope/pkg@1.2", "pkg"),
+            ("npm:mcp-server-with-a-name-that-goes-on-and-on-and-on", "with-a-name-that-goes-on-and-on"),
+            ("pypi:Some_Tool[extra]>=1.0", "some-tool"),
         ] {
             assert_eq!(Source::parse(text).unwrap().suggested_name(), name, "{text}");
         }
@@ -241,7 +277,36 @@ mod tests {
         assert!(matches!(Source::parse("npm:a b"), Err(SourceError::Malformed(..))));
         assert!(matches!(Source::parse("npm:--version"), Err(SourceError::Malformed(..))));
         assert!(matches!(Source::parse("cargo:x"), Err(SourceError::UnknownPrefix(_))));
-        assert!(matches!(Source::parse("https://"), Err(SourceError::Address(_))));
+        for address in ["https://", "https://:80", "https://me@/x", "http://a b", "http://[]/x"] {
+            assert!(matches!(Source::parse(address), Err(SourceError::Address(_))), "{address}");
+        }
+    }
+
+    #[test]
+    fn plain_http_is_private_on_this_machine_only() {
+        for url in [
+            "http://mcp.example/x",
+            "HTTP://10.0.0.7:80/",
+            "http://localhost.example/",
+            "http://[2001:db8::1]/",
+            "http://127.example/",
+        ] {
+            assert!(is_unencrypted(url), "{url}");
+        }
+        for url in [
+            "https://mcp.example",
+            "http://localhost:3000/mcp",
+            "http://127.0.0.1/",
+            "http://[::1]:3000/mcp",
+            "http://a.localhost/",
+        ] {
+            assert!(!is_unencrypted(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_scheme_is_written_in_small_letters() {
+        assert_eq!(Source::parse("HTTPS://a.Example/X"), Ok(Source::Url("https://a.Example/X".into())));
     }
 
     #[test]

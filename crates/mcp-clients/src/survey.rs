@@ -116,11 +116,11 @@ pub fn read_files(sites: Vec<Site<'_>>) -> Vec<FileReport<'_>> {
 /// Reads one file for all sites in it.
 fn read_one<'c>(path: &Path, sites: Vec<(usize, Site<'c>)>) -> Vec<(usize, FileReport<'c>)> {
     let plain = |site: Site<'c>, target: &Path, state| FileReport {
-        site,
         target: target.to_path_buf(),
         state,
         servers: Vec::new(),
-        warnings: Vec::new(),
+        warnings: site.warning.clone().into_iter().collect(),
+        site,
     };
     let loaded = match file::read(path) {
         Ok(Found::File(loaded)) => loaded,
@@ -151,7 +151,10 @@ fn read_one<'c>(path: &Path, sites: Vec<(usize, Site<'c>)>) -> Vec<(usize, FileR
             Ok(servers) => report.servers = servers,
             Err(problem) => report.state = FileState::Unparsable(problem),
         }
-        report.warnings = warnings(&report.site, &document);
+        report.warnings.extend(warnings(&report.site, &document));
+        let named_by = report.site.file.named_by.as_deref();
+        let complaints = report.servers.iter().map(|s| report.site.client.complaint(&s.name, s.place.line, &s.value, named_by));
+        report.warnings.extend(complaints.flatten());
         (i, report)
     };
     sites.into_iter().map(read).collect()

@@ -23,9 +23,23 @@ pub struct Memo {
     pub before: Option<String>,
     /// The entry after, as JSON text.
     pub after: Option<String>,
+    /// The list of switched-off servers, where the change put the server on it or took it off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list: Option<MemoList>,
     /// How many steps of the path lead to the outermost container that was not there before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made: Option<usize>,
+}
+
+/// A list of names outside the entry that a change touched.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MemoList {
+    /// Keys from the root to the list.
+    pub path: Vec<String>,
+    /// The server stood on it before.
+    pub before: bool,
+    /// The server stands on it after.
+    pub after: bool,
 }
 
 /// A step of a path in the journal.
@@ -45,7 +59,8 @@ pub enum MemoStep {
 
 impl Memo {
     /// Describes a planned change.
-    pub fn of(change: &Change, format: Format, entry: &Path, before: Option<&str>, planned: &Planned) -> Self {
+    pub fn of(change: &Change, format: Format, before: Option<&str>, planned: &Planned) -> Self {
+        let entry = &planned.entry;
         let (verb, name) = match change {
             Change::Install { name, .. } => ("install", name),
             Change::Uninstall { name } => ("uninstall", name),
@@ -56,6 +71,22 @@ impl Memo {
             let document = Document::parse(text, format).ok()?;
             document.get(entry).ok()?.map(|n| n.value.to_json())
         };
+        let listed = |text: &str, path: &Path| {
+            let document = Document::parse(text, format).ok()?;
+            let node = document.get(path).ok()??;
+            Some(node.value.as_array()?.iter().any(|v| v.as_str() == Some(name)))
+        };
+        let list = planned.ops.iter().map(Op::path).find(|path| !path.0.starts_with(&entry.0)).map(|path| MemoList {
+            path: path
+                .0
+                .iter()
+                .map(|s| match s {
+                    PathStep::Key(word) | PathStep::Item { value: word, .. } => word.clone(),
+                })
+                .collect(),
+            before: before.and_then(|text| listed(text, path)).unwrap_or_default(),
+            after: listed(&planned.after, path).unwrap_or_default(),
+        });
         let there = |steps: usize| {
             let document = Document::parse(before.unwrap_or_default(), format).ok()?;
             document.get(&Path(entry.0[..steps].to_vec())).ok()?
@@ -72,6 +103,7 @@ impl Memo {
             path: entry.0.iter().map(step).collect(),
             before: before.and_then(json),
             after: json(&planned.after),
+            list,
             made,
         }
     }
@@ -141,21 +173,22 @@ fn scope_of(word: &str) -> crate::descriptor::Scope {
 
 /// What a file should become so that `edit` is taken back.
 pub fn take_back(edit: &FileEdit, text: Option<&str>) -> Result<Step, JobError> {
-    if text.is_none() && edit.created_file {
-        // What was made for it is gone with it.
-        return Ok(Step::nothing(Outcome::Unchanged));
-    }
     let current = text.unwrap_or_default();
     let memo = Memo::read(edit);
-    let parses = |text: &str| memo.as_ref().is_none_or(|m| Document::parse(text, m.format()).is_ok());
+    if text.is_none() && edit.created_file {
+        return Ok(Step::nothing(Outcome::Unchanged)); // it went already
+    }
     let after = match undo_text(edit, current) {
         UndoOutcome::NotApplied => return Ok(Step::nothing(Outcome::Unchanged)),
-        UndoOutcome::Delete => None,
-        UndoOutcome::Restored { text, exact } if exact || parses(&text) => Some(text),
+        UndoOutcome::Delete if !is_link(&edit.named) => None,
+        UndoOutcome::Restored { text, exact } if exact || memo.as_ref().is_none_or(|m| m.is_taken_back(current, &text)) => {
+            Some(text)
+        }
         // Text alone does not do it: by meaning, if the entry is still what we made it.
-        outcome => match memo.as_ref().map_or(Ok(None), |memo| by_meaning(memo, current))? {
-            Some(text) => Some(text),
-            None => {
+        outcome => {
+            if let Some(text) = memo.as_ref().map_or(Ok(None), |memo| by_meaning(memo, current))? {
+                Some(text)
+            } else {
                 let (ours, before) = match outcome {
                     UndoOutcome::Conflict { added, removed, .. } => (added, removed),
                     _ => edit.splices.first().map(|s| (s.added.clone(), s.removed.clone())).unwrap_or_default(),
@@ -163,7 +196,7 @@ pub fn take_back(edit: &FileEdit, text: Option<&str>) -> Result<Step, JobError> 
                 let now = memo.as_ref().and_then(|m| shown(m, current));
                 return Err(JobError::Conflict { path: edit.target.clone(), ours, now, before });
             }
-        },
+        }
     };
     let deletes = after.is_none();
     let mut step = Step::between(current, after, Outcome::Removed);
@@ -176,9 +209,35 @@ pub fn take_back(edit: &FileEdit, text: Option<&str>) -> Result<Step, JobError> 
         _ => Outcome::Updated,
     };
     if let Some(memo) = memo {
-        step.memo = Memo { verb: "undo".to_owned(), before: memo.after.clone(), after: memo.before.clone(), ..memo }.to_value();
+        let list = memo.list.clone().map(|l| MemoList { before: l.after, after: l.before, ..l });
+        step.memo =
+            Memo { verb: "undo".to_owned(), before: memo.after.clone(), after: memo.before.clone(), list, ..memo }.to_value();
     }
     Ok(step)
+}
+
+impl Memo {
+    /// Whether `text` is `current` with this change taken back and nothing else: a place found by its text alone may have
+    /// come to mean something else.
+    fn is_taken_back(&self, current: &str, text: &str) -> bool {
+        match by_meaning(self, current) {
+            Ok(Some(wanted)) => match (root(&wanted, self.format()), root(text, self.format())) {
+                (Some(wanted), Some(root)) => same_but_emptied(&wanted, &root),
+                _ => false,
+            },
+            _ => Document::parse(text, self.format()).is_ok(),
+        }
+    }
+}
+
+/// Where we made a plain file there is a link now: what it leads to is not ours to delete.
+fn is_link(named: &std::path::Path) -> bool {
+    std::fs::symlink_metadata(named).is_ok_and(|m| m.is_symlink())
+}
+
+/// What a whole document means.
+fn root(text: &str, format: Format) -> Option<Value> {
+    Some(Document::parse(text, format).ok()?.get(&Path::default()).ok()?.map_or(Value::Null, |n| n.value))
 }
 
 /// The text with the entry as it was, if the entry is still what we made it. `None` when somebody changed it.
@@ -194,11 +253,26 @@ fn by_meaning(memo: &Memo, current: &str) -> Result<Option<String>, JobError> {
     if !same {
         return Ok(None);
     }
-    let op = match memo.before.as_deref().and_then(from_json) {
-        Some(before) => Op::set(path, before),
-        None => Op::remove(path),
+    let mut ops = match (memo.before == memo.after, memo.before.as_deref().and_then(from_json)) {
+        (true, _) => Vec::new(),
+        (false, Some(before)) => vec![Op::set(path, before)],
+        (false, None) => vec![Op::remove(path)],
     };
-    let edit = document.plan(&[op]).map_err(PlanError::from)?;
+    if let Some(list) = memo.list.as_ref().filter(|l| l.before != l.after) {
+        let path = Path::keys(list.path.iter().cloned());
+        let node = document.get(&path).map_err(PlanError::from)?.map(|n| n.value);
+        let mut names = node.as_ref().and_then(Value::as_array).unwrap_or_default().to_vec();
+        if names.iter().any(|v| v.as_str() == Some(&memo.name)) != list.after {
+            return Ok(None);
+        }
+        names.retain(|v| v.as_str() != Some(&memo.name));
+        names.extend(list.before.then(|| Value::from(memo.name.as_str())));
+        ops.push(Op::set(path, Value::Array(names)));
+    }
+    if ops.is_empty() {
+        return Ok(None); // what changed stands elsewhere, so nothing here would take it back
+    }
+    let edit = document.plan(&ops).map_err(PlanError::from)?;
     Ok(Some(edit.apply(current)))
 }
 
@@ -225,12 +299,16 @@ fn from_json(text: &str) -> Option<Value> {
     Document::parse(text, Format::Json).ok()?.get(&Path::default()).ok()?.map(|n| n.value)
 }
 
-/// The newest change of one server in one file that still stands, undoing left aside. `records` are newest first, as the
-/// journal lists them.
-pub fn last_for<'r>(records: &'r [Record], named: &std::path::Path, name: &str) -> Option<(&'r Record, &'r FileEdit, Memo)> {
+/// The newest change of one server that still stands, undoing left aside. `entries` are the places its entry may be in: one
+/// file can hold servers of several projects. `records` are newest first, as the journal lists them.
+pub fn last_for<'r>(
+    records: &'r [Record],
+    named: &std::path::Path,
+    entries: &[Path],
+) -> Option<(&'r Record, &'r FileEdit, Memo)> {
     records.iter().filter(|r| r.undone_by.is_none()).find_map(|record| {
         record.edits_to_undo().filter(|e| e.named == named).find_map(|edit| {
-            let memo = Memo::read(edit).filter(|m| m.name == name && m.verb != "undo")?;
+            let memo = Memo::read(edit).filter(|m| m.verb != "undo" && entries.contains(&m.path()))?;
             Some((record, edit, memo))
         })
     })
@@ -238,23 +316,21 @@ pub fn last_for<'r>(records: &'r [Record], named: &std::path::Path, name: &str) 
 
 /// What a file should become so that the server goes, with the bytes from before its installation where the journal knows
 /// them and nobody touched the place since. `planned` is the plain removal.
-pub fn remove_exactly(records: &[Record], named: &std::path::Path, name: &str, text: &str, planned: &Planned) -> Option<Step> {
-    let (_, edit, memo) = last_for(records, named, name)?;
+pub fn remove_exactly(records: &[Record], named: &std::path::Path, text: &str, planned: &Planned) -> Option<Step> {
+    let (_, edit, memo) = last_for(records, named, std::slice::from_ref(&planned.entry))?;
     if memo.verb != "install" || memo.before.is_some() {
         return None;
     }
     let after = match undo_text(edit, text) {
+        UndoOutcome::Delete if is_link(named) => return None,
         UndoOutcome::Delete => None,
         UndoOutcome::Restored { text, .. } => Some(text),
         UndoOutcome::NotApplied | UndoOutcome::Conflict { .. } => return None,
     };
     // The place may have come to mean more than it did: then the plain removal is the safe one.
-    let root = |text: &str| {
-        Some(Document::parse(text, memo.format()).ok()?.get(&Path::default()).ok()?.map_or(Value::Null, |n| n.value))
-    };
     let is_empty = |text: &String| text.trim_start_matches('\u{feff}').trim().is_empty();
     if let Some(after) = after.as_ref().filter(|text| !is_empty(text)) {
-        let (ours, plain) = (root(after)?, root(&planned.after)?);
+        let (ours, plain) = (root(after, memo.format())?, root(&planned.after, memo.format())?);
         if !ours.same(&plain) && !same_but_emptied(&ours, &plain) {
             return None;
         }

@@ -64,6 +64,9 @@ fn every_descriptor_is_usable_and_named_after_its_file() {
     let mut ids = BTreeSet::new();
     for entry in fs::read_dir(crate_dir().join("clients")).unwrap() {
         let path = entry.unwrap().path();
+        if path.extension().is_none_or(|e| e != "toml") {
+            continue;
+        }
         let text = fs::read_to_string(&path).unwrap();
         let descriptor = Descriptor::parse(&text, &path.display().to_string()).unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(Some(descriptor.id.as_str()), path.file_stem().unwrap().to_str());
@@ -108,7 +111,7 @@ fn nobody_claims_a_key_twice() {
     for client in Clients::built_in().all() {
         let shape = &client.entry;
         let mut keys = shape.launch_keys();
-        keys.extend(shape.known.iter().map(String::as_str));
+        keys.extend(shape.known.iter().chain(&shape.remote_only).chain(&shape.stdio_only).map(String::as_str));
         keys.extend(shape.allow_tools.iter().chain(&shape.deny_tools).chain(&shape.approve_tools).map(String::as_str));
         if let Some(Switch::Disabled(key) | Switch::Enabled(key)) = &shape.switch {
             keys.push(key);

@@ -136,6 +136,7 @@ impl<'t> Document<'t> {
     pub fn plan(&self, ops: &[Op]) -> Result<Edit, Problem> {
         let mut done = Edit::default();
         for op in ops {
+            op.check_names().map_err(|sentence| Problem { kind: ProblemKind::Unsupported(sentence), place: None })?;
             let middle = done.apply(self.text);
             let step = if done.is_empty() {
                 backend!(self, b => b.plan(op))?

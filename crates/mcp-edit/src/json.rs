@@ -55,18 +55,8 @@ impl Json<'_> {
         self.walk().value(start).map_err(|offset| self.too_deep(offset))
     }
 
-    fn not_container(&self, path: &[Step], at: usize, wanted: &str) -> Problem {
-        let path = Path(path.to_vec()).to_string();
-        let found = self.walk().kind(at).to_owned();
-        let path = if path.is_empty() { "the document".to_owned() } else { path };
-        self.problem(
-            at,
-            if wanted == "a list" {
-                ProblemKind::Unsupported(format!("`{path}` is {found} where a list was expected"))
-            } else {
-                ProblemKind::NotContainer { path, found }
-            },
-        )
+    fn not_container(&self, path: &[Step], at: usize, next: Option<&Step>) -> Problem {
+        Problem::not_container(self.text, at, path, self.walk().kind(at), next)
     }
 
     /// Follows a path as far as it leads. `null` on the way counts as nothing.
@@ -78,12 +68,12 @@ impl Json<'_> {
             if first == Some(b'n') {
                 break;
             }
-            let (wanted, bracket) = match step {
-                Step::Key(_) => ("an object", b'{'),
-                Step::Item { .. } => ("a list", b'['),
+            let bracket = match step {
+                Step::Key(_) => b'{',
+                Step::Item { .. } => b'[',
             };
             let Some(container) = walk.container(way.at.start).filter(|_| first == Some(bracket)) else {
-                return Err(self.not_container(&path.0[..i], way.at.start, wanted));
+                return Err(self.not_container(&path.0[..i], way.at.start, Some(step)));
             };
             let Some(turn) = self.turn(&container, step)? else { break };
             way.at = container.children[turn].value.clone();
@@ -142,14 +132,12 @@ impl Json<'_> {
 
     fn set(&self, path: &Path, value: &Value) -> Result<Vec<Splice>, Problem> {
         print::check(value)?;
-        check_names(path, value)?;
         let Some(root) = &self.scan.root else {
             if path.0.is_empty() && value.same(&Value::Object(Vec::new())) {
                 return Ok(Vec::new());
             }
-            if let Some(Step::Item { .. }) = path.0.first() {
-                let message = "`the document` is an object where a list was expected".to_owned();
-                return Err(self.problem(self.text.len(), ProblemKind::Unsupported(message)));
+            if let Some(step @ Step::Item { .. }) = path.0.first() {
+                return Err(Problem::not_container(self.text, self.text.len(), &[], "an object", Some(step)));
             }
             return Ok(found(self.text, &wrap(&path.0, value), path.0.len()));
         };
@@ -229,24 +217,6 @@ impl Json<'_> {
     }
 }
 
-/// Refuses what would leave an element that its own path does not lead to.
-fn check_names(path: &Path, value: &Value) -> Result<(), Problem> {
-    let refuse = |message: String| Err(Problem { kind: ProblemKind::Unsupported(message), place: None });
-    for (i, step) in path.0.iter().enumerate() {
-        let Step::Item { field, value: name } = step else { continue };
-        let named = match &path.0[i + 1..] {
-            [] => value.get(field).and_then(Value::as_str) == Some(name),
-            [Step::Key(key)] if key == field => value.as_str() == Some(name),
-            [Step::Key(key), ..] => key != field,
-            [Step::Item { .. }, ..] => return refuse(format!("`{path}`: an element that has a name is no list")),
-        };
-        if !named {
-            return refuse(format!("the new value of `{path}` would not have that `{field}`"));
-        }
-    }
-    Ok(())
-}
-
 fn print_root(text: &str, value: &Value, made: usize) -> String {
     let habits = Habits { newline: style::newline(text, 0), ..Habits::default() };
     print::Layout { habits: &habits, flat: false, made }.value(value, "")
@@ -304,7 +274,7 @@ impl<'t> Backend<'t> for Json<'t> {
         let container = match (walk.container(way.at.start), first, name_field) {
             (Some(object), Some(b'{'), _) => object,
             (Some(list), _, Some(_)) => list,
-            _ => return Err(self.not_container(&path.0, way.at.start, "an object")),
+            _ => return Err(self.not_container(&path.0, way.at.start, None)),
         };
         let mut members = Vec::new();
         for child in container.children {

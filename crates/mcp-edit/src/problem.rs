@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::{Path, Step};
+
 /// A position a person can find: line and column, both from 1, the column in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -57,12 +59,14 @@ pub enum ProblemKind {
     #[error("`{0}` is reached through a YAML alias, so an edit here would change other places too")]
     Alias(String),
     /// The path leads through something that cannot hold members.
-    #[error("`{path}` is {found} where an object was expected")]
+    #[error("{} is {found} where {wanted} was expected", if path.is_empty() { "the document".to_owned() } else { format!("`{path}`") })]
     NotContainer {
-        /// The path up to there.
+        /// The path up to there; empty for the document itself.
         path: String,
         /// What is there ("a string").
         found: String,
+        /// What was expected ("an object").
+        wanted: &'static str,
     },
     /// The document is legal, and this crate cannot edit this part of it without touching more than was asked.
     #[error("{0}")]
@@ -85,6 +89,13 @@ impl Problem {
     /// A problem at a byte offset of `text`.
     pub fn at(text: &str, offset: usize, kind: ProblemKind) -> Self {
         Self { kind, place: Some(Place::of(text, offset)) }
+    }
+
+    /// What is `found` at a byte offset of `text` cannot hold the step that comes after `steps`; without one, members.
+    pub(crate) fn not_container(text: &str, offset: usize, steps: &[Step], found: &str, next: Option<&Step>) -> Self {
+        let wanted = if matches!(next, Some(Step::Item { .. })) { "a list" } else { "an object" };
+        let path = Path(steps.to_vec()).to_string();
+        Self::at(text, offset, ProblemKind::NotContainer { path, found: found.to_owned(), wanted })
     }
 
     /// A syntax error at a byte offset of `text`.

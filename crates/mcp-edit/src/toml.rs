@@ -48,7 +48,7 @@ impl<'t> Backend<'t> for Toml<'t> {
             };
             return Ok(Some(children.filter_map(member).collect()));
         }
-        Err(self.tree.no_container(id, &path.0))
+        Err(self.tree.no_container(id, &path.0, None))
     }
 
     fn plan(&self, op: &Op) -> Result<Vec<Splice>, Problem> {
@@ -59,6 +59,10 @@ impl<'t> Backend<'t> for Toml<'t> {
             },
             Op::Remove { path, prune } => remove_at(&self.tree, path, *prune)?,
         };
+        if let (Some(offset), false) = (self.tree.astray, edit.is_empty()) {
+            let sentence = "a dotted key may not lead into an array of tables; a file with one cannot be edited";
+            return Err(Problem::at(self.tree.text, offset, ProblemKind::Unsupported(sentence.to_owned())));
+        }
         Ok(keep_end(self.tree.text, edit).splices().to_vec())
     }
 }
@@ -85,9 +89,9 @@ impl Goal {
     fn of(tree: &Tree<'_>, path: &Path, value: &Value) -> Result<Option<Self>, Problem> {
         let mut id = ROOT;
         for (i, step) in path.0.iter().enumerate() {
-            match tree.step(id, step) {
-                Ok(Some(child)) => id = child,
-                Ok(None) => {
+            match tree.step(id, path, i)? {
+                Some(child) => id = child,
+                None => {
                     let mut segs = tree.segs(id);
                     let as_tables = matches!(path.0.get(i + 1), Some(Step::Item { .. }));
                     let (seg, rest) = match step {
@@ -104,7 +108,6 @@ impl Goal {
                     write::check(&made, segs.len())?;
                     return Ok(Some(Self { segs, value: made, as_tables }));
                 }
-                Err(()) => return Err(tree.no_container(id, &path.0[..i])),
             }
         }
         if tree.value(id).same(value) {
@@ -213,14 +216,8 @@ fn keep_end(old: &str, edit: Edit) -> Edit {
 /// The edit for [`Op::Remove`]. A container that is left empty and not pruned is written down where nothing else says
 /// that it exists.
 fn remove_at(tree: &Tree<'_>, path: &Path, prune: usize) -> Result<Edit, Problem> {
-    let mut id = ROOT;
-    for step in &path.0 {
-        match tree.step(id, step) {
-            Ok(Some(child)) => id = child,
-            Ok(None) | Err(()) => return Ok(Edit::default()),
-        }
-    }
-    let target = id;
+    let Some(target) = tree.find(path)? else { return Ok(Edit::default()) };
+    let mut id = target;
     for _ in 0..prune {
         let parent = tree.node(id).parent;
         if parent == ROOT || tree.node(parent).children.len() > 1 {

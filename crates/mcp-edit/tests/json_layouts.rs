@@ -242,11 +242,17 @@ fn a_doubled_key_is_refused_where_it_stands_a_second_time() {
 #[test]
 fn what_cannot_hold_members_is_named() {
     let problem = |text: &str, op: Op| Document::parse(text, Format::Json).unwrap().plan(&[op]).unwrap_err();
-    for (text, at, found) in
-        [("[1]", "the document", "a list"), ("\"x\"", "the document", "a string"), ("{\"s\": 5}", "s", "a number")]
-    {
+    for (text, at, found) in [("[1]", "", "a list"), ("\"x\"", "", "a string"), ("{\"s\": 5}", "s", "a number")] {
         let kind = problem(text, Op::set(path("s.a"), one("x"))).kind;
-        assert_eq!(kind, ProblemKind::NotContainer { path: at.to_owned(), found: found.to_owned() });
+        assert_eq!(problem(text, Op::remove(path("s.a"))).kind, kind);
+        assert_eq!(kind, ProblemKind::NotContainer { path: at.to_owned(), found: found.to_owned(), wanted: "an object" });
+    }
+    let item = path("s").step(mcp_edit::Step::Item { field: "name".to_owned(), value: "x".to_owned() });
+    let no_list = problem("{\"s\": {}}", Op::remove(item.clone()));
+    assert_eq!(no_list.to_string(), "`s` is an object where a list was expected at 1:7");
+    let named = "{\"s\": [{\"name\": \"x\"}]}";
+    for op in [Op::set(item.key("name"), "y".into()), Op::set(item, one("name"))] {
+        assert!(matches!(problem(named, op).kind, ProblemKind::Unsupported(_)));
     }
     assert!(matches!(problem("{}", Op::set(path("a"), Value::Number("0x10".into()))).kind, ProblemKind::Unsupported(_)));
 }

@@ -317,7 +317,7 @@ mod removal {
 
     #[test]
     fn nothing_there_changes_nothing() {
-        for at in ["q", "a.q", "a.x.q", "a.x=1", "l.n=q"] {
+        for at in ["q", "a.q", "l.n=q"] {
             check("[a]\nx = 1\n\n[[l]]\nn = 1\n", &remove(at, 3), "[a]\nx = 1\n\n[[l]]\nn = 1\n");
         }
     }
@@ -369,9 +369,11 @@ mod reading {
     fn a_way_through_a_scalar_is_a_problem() {
         let document = Document::parse("[a]\nx = 'y'\n", Format::Toml).unwrap();
         let problem = document.get(&path("a.x.z")).unwrap_err();
-        assert_eq!(problem.kind, ProblemKind::NotContainer { path: "a.x".into(), found: "a string".into() });
+        let kind = ProblemKind::NotContainer { path: "a.x".into(), found: "a string".into(), wanted: "an object" };
+        assert_eq!(problem.kind, kind);
         assert_eq!(problem.place.unwrap().to_string(), "2:5");
         assert_eq!(document.plan(&[set("a.x.z", "1")]).unwrap_err(), problem);
+        assert_eq!(document.plan(&[Op::remove(path("a.x.z"))]).unwrap_err(), problem);
         assert!(document.members(&path("a.x"), None).is_err());
     }
 }
@@ -407,6 +409,38 @@ mod problems {
         }
         assert_eq!(problem("a = # none\n").to_string(), "a value is missing here at 1:5");
         assert_eq!(problem("a = 1\n<<<<<<< HEAD\nb = 1\n").kind, ProblemKind::ConflictMarkers);
+    }
+
+    #[test]
+    fn a_dotted_key_into_an_array_of_tables_is_left_alone() {
+        let text = "[[a.b]]\n[a]\nb.c.d = 1\n";
+        for op in [set("a.b.n=x.c", "5"), set("z", "1"), Op::remove(path("a"))] {
+            let problem = plan(text, &op).unwrap_err();
+            assert!(matches!(problem.kind, ProblemKind::Unsupported(_)), "{problem}");
+            assert_eq!(problem.place.unwrap().to_string(), "3:1");
+        }
+        assert_eq!(plan(text, &Op::remove(path("z"))).unwrap(), text);
+    }
+
+    #[test]
+    fn two_elements_of_one_name_are_not_told_apart() {
+        let text = "[[l]]\nn = 'x'\n[[l]]\nn = 'x'\n";
+        for op in [set("l.n=x.c", "5"), Op::remove(path("l.n=x"))] {
+            let problem = plan(text, &op).unwrap_err();
+            assert_eq!(problem.kind, ProblemKind::DuplicateKey("x".into()));
+            assert_eq!(problem.place.unwrap().to_string(), "3:1");
+        }
+    }
+
+    #[test]
+    fn an_element_keeps_its_name() {
+        for text in ["[[l]]\nn = 'x'\n", "l = [{ n = 'x' }]\n"] {
+            for (at, value) in [("l.n=x.n", "'y'"), ("l.n=x", "{ n = 'y' }"), ("l.n=x.n.z", "1")] {
+                let problem = plan(text, &set(at, value)).unwrap_err();
+                assert!(matches!(problem.kind, ProblemKind::Unsupported(_)), "{at}: {problem}");
+            }
+            assert_eq!(plan(text, &set("l.n=x.n", "'x'")).unwrap(), text);
+        }
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! Generated documents times generated operations, read back by a parser of another family (libyaml).
-//!
-//! `MCP_EDIT_CASES` sets the number of cases.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod cases;
 #[path = "yaml_support/generate.rs"]
 mod generate;
 #[path = "yaml_support/libyaml.rs"]
@@ -13,11 +12,6 @@ use std::cell::Cell;
 
 use generate::Tape;
 use mcp_edit::{Document, Format, Op, Path, ProblemKind, Value};
-use proptest::test_runner::{Config, TestRunner};
-
-fn cases() -> u32 {
-    std::env::var("MCP_EDIT_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(20_000)
-}
 
 /// The unique comments of a generated text that start outside of a range.
 fn comments(text: &str, except: &std::ops::Range<usize>) -> Vec<String> {
@@ -160,18 +154,15 @@ fn check(text: &str, op: &Op) -> bool {
 #[test]
 fn every_rule_holds_for_generated_edits() {
     let (done, refused) = (Cell::new(0_u32), Cell::new(0_u32));
-    let mut runner = TestRunner::new(Config { cases: cases(), failure_persistence: None, ..Config::default() });
     let tapes = proptest::collection::vec(proptest::num::u8::ANY, 0..300);
-    runner
-        .run(&tapes, |bytes| {
-            let mut tape = Tape::new(&bytes);
-            let text = generate::document(&mut tape);
-            let root = libyaml::read(&text).unwrap_or_else(|e| panic!("the generator made a bad text: {e}\n{text}"));
-            let op = generate::operation(&mut tape, &root);
-            let count = if check(&text, &op) { &done } else { &refused };
-            count.set(count.get() + 1);
-            Ok(())
-        })
-        .unwrap_or_else(|e| panic!("{e}"));
+    cases::run(&tapes, |bytes| {
+        let mut tape = Tape::new(&bytes);
+        let text = generate::document(&mut tape);
+        let root = libyaml::read(&text).unwrap_or_else(|e| panic!("the generator made a bad text: {e}\n{text}"));
+        let op = generate::operation(&mut tape, &root);
+        let count = if check(&text, &op) { &done } else { &refused };
+        count.set(count.get() + 1);
+        Ok(())
+    });
     assert!(refused.get() < done.get() / 4, "{} edits done, {} refused: the generator is off", done.get(), refused.get());
 }

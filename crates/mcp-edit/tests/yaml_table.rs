@@ -401,6 +401,7 @@ fn refusals_name_the_place() {
     refuses("a: 1\n\"a\": 2\n", &one("a"), 2, 1, |k| *k == ProblemKind::DuplicateKey("a".into()));
     refuses("s:\n- name: x\n- name: x\n", &one("s.@x.k"), 3, 3, |k| *k == ProblemKind::DuplicateKey("x".into()));
     refuses("a: x\n", &one("a.b"), 1, 4, |k| matches!(k, ProblemKind::NotContainer { .. }));
+    refuses("a: x\n", &Op::remove(path("a.b")), 1, 4, |k| matches!(k, ProblemKind::NotContainer { .. }));
     refuses("a: {b: 1}\n", &one("a.@b.c"), 1, 4, |k| matches!(k, ProblemKind::NotContainer { .. }));
     refuses("a:\n\tb: 1\n", &one("a"), 2, 1, syntax);
     refuses("é: 1\nb: c: d\n", &one("a"), 2, 5, syntax);
@@ -418,6 +419,8 @@ fn ends_and_line_breaks_are_kept() {
     removes("a: |\n  x\nb: 2", "b", 0, "a: |\n  x");
     removes("a: |+\n  x\nb: 2\n\nc: 3\n", "b", 0, "a: |+\n  x\nc: 3\n");
     removes("x: 1\n: 2\n", "", 0, "x: 1\n");
+    removes("&r\nk: 1\n", "k", 0, "&r {}\n");
+    removes("--- !!map\nk: 1\n", "k", 0, "--- !!map {}\n");
     adds("a:\n  b: 1\r\nc: 2\n", "a.new", &1.into(), "a:\n  b: 1\r\n  new: 1\r\nc: 2\n");
     let unsupported = |k: &ProblemKind| matches!(k, ProblemKind::Unsupported(_));
     refuses("a: |+\n  x\nb: 2", &Op::remove(path("b")), 3, 1, unsupported);

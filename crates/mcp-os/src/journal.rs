@@ -211,6 +211,11 @@ impl Journal {
         Ok((records, errors))
     }
 
+    /// The newest record, if it can be read.
+    pub fn newest(&self) -> Option<Record> {
+        self.get(*self.ids().ok()?.last()?).ok()
+    }
+
     /// One record.
     pub fn get(&self, id: u64) -> Result<Record, JournalError> {
         let path = self.path(id);

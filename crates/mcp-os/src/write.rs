@@ -366,17 +366,13 @@ fn temp_prefix(path: &Path) -> String {
     format!("{TEMP_PREFIX}{:016x}-", xxh3_64(name))
 }
 
-/// Whether a killed process left something beside this target, or a living one is about to replace it.
-pub fn has_leftovers(target: &Target) -> bool {
-    leftovers(&target.path).next().is_some()
+/// Whether a killed process left something beside this file (a resolved path), or a living one is about to replace it.
+pub fn has_leftovers(path: &Path) -> bool {
+    leftovers(path).next().is_some()
 }
 
-/// Deletes what killed processes left beside a target whose lock the caller holds.
-pub fn clean_up_leftovers(target: &Target) {
-    clean_up(&target.path);
-}
-
-fn clean_up(path: &Path) {
+/// Deletes what killed processes left beside a file (a resolved path) whose lock the caller holds.
+pub fn clean_up(path: &Path) {
     for leftover in leftovers(path) {
         let _ = std::fs::remove_file(leftover);
     }

@@ -95,7 +95,7 @@ fn a_record_cut_off_at_any_byte_is_read_up_to_there() {
                 let is_whole = len == 0 || ends.iter().any(|end| len == *end || len == end + 1);
                 assert_eq!(record.damaged_lines, usize::from(!is_whole), "cut at {len}");
             }
-            Err(JournalError::NoHeader { .. }) => assert!(len < ends[0], "cut at {len}"),
+            Err(JournalError::Unknown { .. }) => assert!(len <= ends[0], "cut at {len}"),
             Err(other) => panic!("cut at {len}: {other}"),
         }
     }
@@ -118,10 +118,12 @@ fn a_torn_record_hides_no_other_and_its_number_is_not_reused() {
     let dir = tempfile::tempdir().unwrap();
     let journal = Journal::open(dir.path());
     journal.begin("one", Value::Null).unwrap();
+    // Cut off in its first line, before anything can have come of it; and one that was never a record.
     fs::write(journal.path(2), "{\"sch").unwrap();
-    assert_eq!(journal.begin("three", Value::Null).unwrap().id(), 3);
+    fs::write(journal.path(3), "no header\n").unwrap();
+    assert_eq!(journal.begin("four", Value::Null).unwrap().id(), 4);
     let (records, errors) = journal.list().unwrap();
-    assert_eq!(records.iter().map(|r| r.header.id).collect::<Vec<_>>(), [3, 1]);
+    assert_eq!(records.iter().map(|r| r.header.id).collect::<Vec<_>>(), [4, 1]);
     assert!(matches!(&errors[..], [JournalError::NoHeader { .. }]), "{errors:?}");
 }
 

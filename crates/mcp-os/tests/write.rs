@@ -211,10 +211,10 @@ fn temporary_files_of_killed_processes_are_cleaned_up() {
     for path in [&dead, &foreign] {
         fs::write(path, "left").unwrap();
     }
-    assert!(write::has_leftovers(&target));
+    assert!(write::has_leftovers(&target.path));
     place.replace(&path, b"two").unwrap();
     assert_eq!((dead.exists(), foreign.exists()), (false, true));
-    assert!(!write::has_leftovers(&target));
+    assert!(!write::has_leftovers(&target.path));
     fs::write(&dead, "left").unwrap();
     write::remove(&target, b"two").unwrap();
     assert!(!dead.exists());

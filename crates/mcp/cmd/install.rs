@@ -79,6 +79,8 @@ pub(crate) struct Args {
 struct Wanted {
     name: String,
     entry: Entry,
+    /// It is another client's, whose forms it may hold.
+    copied: bool,
     notes: Vec<String>,
 }
 
@@ -120,19 +122,18 @@ fn item<'c>(ctx: &Ctx, client: &'c Descriptor, scope: Scope, server: &Wanted, fo
     if let Some(site) =
         locate::sites(client, &ctx.platform, &ctx.project).into_iter().find(|s| s.is_target && s.file.scope == scope)
     {
-        let (file, project) = (site.file, site.project.clone());
+        let (file, project, warning) = (site.file, site.project.clone(), site.warning);
         paste = plan::snippet(client, file, project.as_deref(), &server.name, &server.entry, os).ok();
         let change = Change::Install { name: server.name.clone(), entry: server.entry.clone(), force };
-        let name = server.name.clone();
         job = Ok(Job {
             client: client.id.clone(),
             scope,
             path: site.path,
             lock: file.lock.clone(),
             planner: Box::new(move |text| {
-                let planned = plan::plan(client, file, project.as_deref(), text, &change, os)?;
-                let entry = plan::entry_path(&plan::tables(file, project.as_deref())[0], file, &name);
-                let memo = Memo::of(&change, file.format.editor(), &entry, text, &planned).to_value();
+                let mut planned = plan::plan(client, file, project.as_deref(), text, &change, os)?;
+                let memo = Memo::of(&change, file.format.editor(), text, &planned).to_value();
+                planned.notes.extend(warning.clone());
                 Ok(Step::planned(planned, memo))
             }),
         });

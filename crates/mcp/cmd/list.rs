@@ -70,8 +70,10 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
             .iter()
             .map(|(client, scope, name, id)| json!({ "client": client, "scope": scope, "name": name, "change": id }))
             .collect();
-        let problems: Vec<Json> =
-            broken(&reports).map(|(r, f, why)| json!({ "client": r.client.id, "path": f.site.path, "reason": why })).collect();
+        let problems: Vec<Json> = broken(&reports)
+            .iter()
+            .map(|(r, f, why)| json!({ "client": r.client.id, "path": f.site.path, "reason": why }))
+            .collect();
         let answer = json!({ "schema": "mcp.list/1", "servers": servers, "kept_off": parked, "unread": problems });
         ctx.ui.out(serde_json::to_string_pretty(&answer).unwrap_or_default());
     } else {
@@ -125,7 +127,8 @@ fn parked(ctx: &Ctx, reports: &[ClientReport<'_>], args: &Args) -> Vec<(String, 
                 let there = file.servers.iter().any(|s| s.name == name);
                 let asked = args.name.as_ref().is_none_or(|n| *n == name)
                     && args.scope.is_none_or(|s| Scope::from(s) == file.site.file.scope);
-                let last = undo::last_for(&records, &file.site.path, &name)
+                let entries = mcp_clients::plan::entry_paths(file.site.file, file.site.project.as_deref(), &name);
+                let last = undo::last_for(&records, &file.site.path, &entries)
                     .filter(|(_, edit, _)| edit.scope == file.site.file.scope.word());
                 if let (false, true, Some((record, _, memo))) = (there, asked, last)
                     && memo.verb == "disable"
@@ -138,12 +141,20 @@ fn parked(ctx: &Ctx, reports: &[ClientReport<'_>], args: &Args) -> Vec<(String, 
     found
 }
 
-fn broken<'r>(reports: &'r [ClientReport<'r>]) -> impl Iterator<Item = (&'r ClientReport<'r>, &'r FileReport<'r>, String)> {
-    reports.iter().flat_map(|r| r.files.iter().map(move |f| (r, f))).filter_map(|(r, f)| match &f.state {
-        FileState::Unreadable(error) => Some((r, f, error.to_string())),
-        FileState::Unparsable(problem) => Some((r, f, problem.to_string())),
-        _ => None,
-    })
+/// The files that could not be read and why, each once: one file can hold several scopes.
+fn broken<'r>(reports: &'r [ClientReport<'r>]) -> Vec<(&'r ClientReport<'r>, &'r FileReport<'r>, String)> {
+    let mut found: Vec<(&ClientReport<'_>, &FileReport<'_>, String)> = Vec::new();
+    for (report, file) in reports.iter().flat_map(|r| r.files.iter().map(move |f| (r, f))) {
+        let why = match &file.state {
+            FileState::Unreadable(error) => error.to_string(),
+            FileState::Unparsable(problem) => problem.to_string(),
+            _ => continue,
+        };
+        if !found.iter().any(|(r, f, _)| r.client.id == report.client.id && f.site.path == file.site.path) {
+            found.push((report, file, why));
+        }
+    }
+    found
 }
 
 fn show(ctx: &Ctx, args: &Args, rows: &[Row<'_>], parked: &[(String, &'static str, String, u64)]) {

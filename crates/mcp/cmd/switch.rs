@@ -57,7 +57,6 @@ pub(crate) fn disable(ctx: &Ctx, args: &DisableArgs) -> Result<Exit, Failure> {
         let (client, file, project, name) = (site.client, site.file, site.project.clone(), name.clone());
         Box::new(move |text| {
             let change = Change::Disable { name: name.clone() };
-            let entry = plan::entry_path(&plan::tables(file, project.as_deref())[0], file, &name);
             let (mut planned, parked) = match plan::plan(client, file, project.as_deref(), text, &change, os) {
                 Err(PlanError::NoSwitch { .. }) => {
                     let out = Change::Uninstall { name: name.clone() };
@@ -72,7 +71,7 @@ pub(crate) fn disable(ctx: &Ctx, args: &DisableArgs) -> Result<Exit, Failure> {
                     client.name
                 ));
             }
-            let memo = Memo::of(&change, file.format.editor(), &entry, text, &planned).to_value();
+            let memo = Memo::of(&change, file.format.editor(), text, &planned).to_value();
             Ok(Step::planned(planned, memo))
         })
     })?;
@@ -125,7 +124,8 @@ fn concerns(site: &Site<'_>, name: &str, records: &[Record]) -> bool {
 
 /// The change by which `mcp disable` switched the server off, if nothing happened to it since.
 fn kept<'r>(site: &Site<'_>, name: &str, records: &'r [Record]) -> Option<&'r mcp_os::journal::FileEdit> {
-    let (_, edit, memo) = undo::last_for(records, &site.path, name)?;
+    let entries = plan::entry_paths(site.file, site.project.as_deref(), name);
+    let (_, edit, memo) = undo::last_for(records, &site.path, &entries)?;
     (memo.verb == "disable" && edit.scope == site.file.scope.word()).then_some(edit)
 }
 
@@ -139,20 +139,21 @@ fn planner<'c>(
     Box::new(move |text| {
         let (client, file, project) = (site.client, site.file, site.project.as_deref());
         let change = Change::Enable { name: name.clone() };
-        let entry = plan::entry_path(&plan::tables(file, project)[0], file, &name);
         let planned = match plan::plan(client, file, project, text, &change, os) {
             Err(PlanError::NoSwitch { .. }) => None,
             planned => Some(planned?),
         };
         // Taking our own `disable` back gives the very bytes back; the switch is for what somebody else switched off.
-        let back = kept(&site, &name, &records).and_then(|edit| undo::take_back(edit, text).ok()).filter(|s| !s.edit.is_empty());
+        let back = kept(&site, &name, &records).map(|edit| undo::take_back(edit, text));
         let mut step = match (back, planned) {
-            (Some(step), _) => step,
-            (None, Some(planned)) => {
-                let memo = Memo::of(&change, file.format.editor(), &entry, text, &planned).to_value();
+            (Some(Ok(step)), _) if !step.edit.is_empty() => step,
+            // Somebody put another entry there, or the file is gone: what is kept has no place to go back to.
+            (Some(Err(error)), None) => return Err(error),
+            (_, Some(planned)) => {
+                let memo = Memo::of(&change, file.format.editor(), text, &planned).to_value();
                 return Ok(Step::planned(planned, memo));
             }
-            (None, None) => return Ok(Step::nothing(Outcome::Unchanged)),
+            (_, None) => return Ok(Step::nothing(Outcome::Unchanged)),
         };
         step.outcome = Outcome::Enabled;
         if let Ok(mut memo) = serde_json::from_value::<Memo>(step.memo.clone()) {

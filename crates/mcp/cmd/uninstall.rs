@@ -48,12 +48,12 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
         Box::new(move |text| {
             let change = Change::Uninstall { name: name.clone() };
             let planned = plan::plan(client, file, project.as_deref(), text, &change, os)?;
-            let table = &plan::tables(file, project.as_deref())[0];
-            let (entry, format) = (plan::entry_path(table, file, &name), file.format.editor());
-            let memo = Memo::of(&change, format, &entry, text, &planned).to_value();
+            let format = file.format.editor();
+            let memo = Memo::of(&change, format, text, &planned).to_value();
             let exact = text.filter(|_| planned.outcome == Outcome::Removed).and_then(|t| {
-                undo::remove_exactly(&records, &path, &name, t, &planned)
-                    .or_else(|| undo::remove_with_ours(&records, &path, &entry, format, t, &planned))
+                let entry = planned.ops.first().map(mcp_edit::Op::path)?;
+                undo::remove_exactly(&records, &path, t, &planned)
+                    .or_else(|| undo::remove_with_ours(&records, &path, entry, format, t, &planned))
             });
             Ok(match exact {
                 Some(step) => Step { memo, ..step },
@@ -176,5 +176,7 @@ pub(crate) fn items_with<'c>(
             });
         }
     }
+    // One file can be two sites.
+    unread.dedup();
     Ok((items, unread))
 }

@@ -67,6 +67,7 @@ pub(super) fn read(text: &str) -> Tree<'_> {
         blocks: vec![Block { table: ROOT, lines: 0..0 }],
         lines: Vec::new(),
         newline: newline(text),
+        astray: None,
     };
     let mut reader = Reader { events, at: 0, tree };
     reader.document();
@@ -204,6 +205,9 @@ impl Reader<'_> {
         for (i, key) in keys.iter().enumerate().take(keys.len() - 1) {
             let key = Key { name: key.name.clone(), span: key.span.clone() };
             let span = start..key.span.end;
+            if self.tree.child(parent, &key.name).is_some_and(|c| matches!(self.tree.node(c).kind, Kind::Tables)) {
+                self.tree.astray = Some(key.span.start);
+            }
             parent = self.table(parent, key, &span);
             self.tree.nodes[parent].via = Some((entry, i));
         }

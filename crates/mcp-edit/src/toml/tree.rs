@@ -108,6 +108,9 @@ pub(super) struct Tree<'t> {
     pub(super) lines: Vec<Line>,
     /// What the file ends its lines with.
     pub(super) newline: &'static str,
+    /// Where a dotted key leads into an array of tables. The standard forbids that, our parser takes it for the array's
+    /// last table; an edit could make another one the last.
+    pub(super) astray: Option<usize>,
 }
 
 impl Tree<'_> {
@@ -117,11 +120,6 @@ impl Tree<'_> {
 
     pub(super) fn child(&self, id: Id, name: &str) -> Option<Id> {
         self.node(id).children.iter().copied().find(|c| self.node(*c).key.as_ref().is_some_and(|k| k.name == name))
-    }
-
-    /// The element of the list `id` whose member `field` is `name`.
-    pub(super) fn item(&self, id: Id, field: &str, name: &str) -> Option<Id> {
-        self.node(id).children.iter().copied().find(|c| self.named(*c, field).is_some_and(|(have, _)| have == name))
     }
 
     /// The string in the member `field` of an element, and its span.
@@ -169,32 +167,40 @@ impl Tree<'_> {
         }
     }
 
-    /// One step down. `Err` when the step does not fit what is there.
-    pub(super) fn step(&self, id: Id, step: &Step) -> Result<Option<Id>, ()> {
-        match step {
+    /// One step down from `id`, to which the steps before `index` led.
+    pub(super) fn step(&self, id: Id, path: &Path, index: usize) -> Result<Option<Id>, Problem> {
+        match &path.0[index] {
             Step::Key(key) if self.is_object(id) => Ok(self.child(id, key)),
-            Step::Item { field, value } if self.is_list(id) => Ok(self.item(id, field, value)),
-            _ => Err(()),
+            Step::Item { field, value } if self.is_list(id) => {
+                let named = |c: &Id| self.named(*c, field).is_some_and(|(name, _)| name == value);
+                let mut all = self.node(id).children.iter().copied().filter(named);
+                match (all.next(), all.next()) {
+                    (_, Some(twin)) => {
+                        let kind = ProblemKind::DuplicateKey(value.clone());
+                        Err(Problem::at(self.text, self.node(twin).span.start, kind))
+                    }
+                    (only, None) => Ok(only),
+                }
+            }
+            step => Err(self.no_container(id, &path.0[..index], Some(step))),
         }
     }
 
     /// The node at a path.
     pub(super) fn find(&self, path: &Path) -> Result<Option<Id>, Problem> {
         let mut id = ROOT;
-        for (i, step) in path.0.iter().enumerate() {
-            match self.step(id, step) {
-                Ok(Some(child)) => id = child,
-                Ok(None) => return Ok(None),
-                Err(()) => return Err(self.no_container(id, &path.0[..i])),
+        for index in 0..path.0.len() {
+            match self.step(id, path, index)? {
+                Some(child) => id = child,
+                None => return Ok(None),
             }
         }
         Ok(Some(id))
     }
 
     /// The problem that `id`, reached by `steps`, cannot hold the next step.
-    pub(super) fn no_container(&self, id: Id, steps: &[Step]) -> Problem {
-        let kind = ProblemKind::NotContainer { path: Path(steps.to_vec()).to_string(), found: self.kind_name(id).to_owned() };
-        Problem::at(self.text, self.node(id).span.start, kind)
+    pub(super) fn no_container(&self, id: Id, steps: &[Step], next: Option<&Step>) -> Problem {
+        Problem::not_container(self.text, self.node(id).span.start, steps, self.kind_name(id), next)
     }
 
     /// The way from the root to a node.

@@ -65,10 +65,7 @@ impl<'t> Backend<'t> for Yaml<'t> {
             (Kind::Alias(_), _) => Err(Problem::at(self.text, node.start, ProblemKind::Alias(path.to_string()))),
             _ => match reading.value(node)? {
                 Value::Null => Ok(Some(Vec::new())),
-                other => {
-                    let kind = ProblemKind::NotContainer { path: path.to_string(), found: other.kind().to_owned() };
-                    Err(Problem::at(self.text, node.start, kind))
-                }
+                other => Err(Problem::not_container(self.text, node.start, &path.0, other.kind(), None)),
             },
         }
     }

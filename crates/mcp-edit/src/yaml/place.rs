@@ -348,10 +348,12 @@ impl<'a, 't> Placing<'a, 't> {
             // Nothing at all would be an empty mapping.
             return Ok(vec![splice(start..last, empty)]);
         }
+        // Nothing behind an anchor or tag would be a null.
+        let vanishes = root && parent.props.is_none();
         let mut to = next_line(text, last);
         if !first_on_line(text, start) {
             if parent.child_count() == 1 {
-                return Ok(vec![splice(start..last, if root { "" } else { empty })]);
+                return Ok(vec![splice(start..last, if vanishes { "" } else { empty })]);
             }
             // The first of a mapping that starts behind a dash: what comes next takes its place.
             while to < text.len() {
@@ -391,7 +393,7 @@ impl<'a, 't> Placing<'a, 't> {
             }
         }
         let lines = splice(from..to, "");
-        if parent.child_count() > 1 || root {
+        if parent.child_count() > 1 || vanishes {
             return Ok(vec![lines]);
         }
         let head = parent.after_props();

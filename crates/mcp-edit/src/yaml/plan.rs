@@ -44,7 +44,6 @@ pub(super) fn plan(text: &str, reading: &Reading<'_, '_>, op: &Op) -> Result<Vec
 
 fn set(text: &str, reading: &Reading<'_, '_>, path: &Path, value: &Value) -> Result<Vec<Change>, Problem> {
     write::check(value, path.0.len())?;
-    check_name(path, value)?;
     match reading.follow(path)? {
         Way::Found(way) => {
             let Some(node) = reading.at(&way) else { return fill(value) };
@@ -123,20 +122,6 @@ fn holds_comment(text: &str, parent: &Node<'_>) -> bool {
         (parent.start..start, line_end(text, child.end).min(parent.end)..parent.end)
     };
     text[before].contains('#') || text[after].contains('#')
-}
-
-/// Refuses to change the name by which the path finds an element: doing it twice would make a second one.
-fn check_name(path: &Path, value: &Value) -> Result<(), Problem> {
-    let (field, name, given) = match path.0.as_slice() {
-        [.., Step::Item { field, value: name }, Step::Key(key)] if field == key => (field, name, Some(value)),
-        [.., Step::Item { field, value: name }] => (field, name, value.get(field)),
-        _ => return Ok(()),
-    };
-    if given.and_then(Value::as_str) == Some(name) {
-        return Ok(());
-    }
-    let sentence = format!("the element would not be found again: its `{field}` is not {name:?}");
-    Err(Problem { kind: ProblemKind::Unsupported(sentence), place: None })
 }
 
 /// Refuses a change below a value that is used elsewhere, or behind a key that is not written `key:`.

@@ -114,10 +114,7 @@ impl<'a, 't> Reading<'a, 't> {
             return match path.0.first() {
                 None => Ok(Way::Found(way)),
                 Some(Step::Key(_)) => Ok(Way::Missing(way, 0)),
-                Some(Step::Item { .. }) => {
-                    let kind = ProblemKind::NotContainer { path: String::new(), found: "an object".to_owned() };
-                    Err(Problem::at(self.text, self.text.len(), kind))
-                }
+                step @ Some(Step::Item { .. }) => Err(Problem::not_container(self.text, self.text.len(), &[], "an object", step)),
             };
         };
         for (taken, step) in path.0.iter().enumerate() {
@@ -130,9 +127,8 @@ impl<'a, 't> Reading<'a, 't> {
                 }
                 _ if self.value(node)? == Value::Null => None,
                 _ => {
-                    let found = self.value(node)?.kind().to_owned();
-                    let kind = ProblemKind::NotContainer { path: here(), found };
-                    return Err(Problem::at(self.text, node.start, kind));
+                    let found = self.value(node)?.kind();
+                    return Err(Problem::not_container(self.text, node.start, &path.0[..taken], found, Some(step)));
                 }
             };
             let Some(index) = found else { return Ok(Way::Missing(way, taken)) };

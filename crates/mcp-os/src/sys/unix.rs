@@ -113,9 +113,11 @@ pub(crate) fn mode(meta: &Metadata) -> Option<u32> {
     Some(meta.mode() & 0o7777)
 }
 
-/// Nobody may write it (also when we are root, whom the kernel would let), or we may not.
+/// Nobody may write it (also when we are root, whom the kernel would let), or we may not. Where the system cannot tell,
+/// writing will.
 pub(crate) fn is_read_only(path: &Path, meta: &Metadata) -> bool {
-    meta.mode() & 0o222 == 0 || rustix::fs::accessat(rustix::fs::CWD, path, Access::WRITE_OK, AtFlags::EACCESS).is_err()
+    let may_write = || rustix::fs::accessat(rustix::fs::CWD, path, Access::WRITE_OK, AtFlags::EACCESS);
+    meta.mode() & 0o222 == 0 || matches!(may_write(), Err(Errno::ACCESS | Errno::PERM | Errno::ROFS))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "Windows has none")]

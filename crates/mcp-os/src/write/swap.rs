@@ -93,8 +93,10 @@ fn is_as_compared(displaced: &Path, before: &[u8], stamp: Option<Stamp>) -> io::
     if stamp.is_some_and(|stamp| Stamp::of(&now).is_unwritten_since(&stamp)) {
         return Ok(true);
     }
-    let now = file::open(displaced).map_err(io::Error::other)?;
-    Ok(now.is_some_and(|o| o.bytes == before))
+    match file::open(displaced).map_err(io::Error::other)? {
+        Some(now) => Ok(now.bytes == before),
+        None => Err(io::Error::new(io::ErrorKind::NotFound, "another program took its folder away")),
+    }
 }
 
 /// Renames over the old file, waiting for a scanner that holds it.

@@ -80,7 +80,13 @@ pub(super) fn servers(ctx: &Ctx, args: &Args) -> Result<Vec<Wanted>, Failure> {
     for server in &mut wanted {
         overrides(ctx, args, server, if from_catalog { &[] } else { &given })?;
         no_placeholders(server)?;
+        no_questions(server)?;
         unset_variables(ctx, server);
+        if let Launch::Remote(remote) = &server.entry.launch
+            && source::is_unencrypted(&remote.url.to_string())
+        {
+            server.notes.push(format!("`{}` is reached over plain http: what is sent can be read on the way", server.name));
+        }
     }
     Ok(wanted)
 }
@@ -114,7 +120,7 @@ fn from_command(command: &str, rest: &[String]) -> Result<Wanted, Failure> {
         Launch::Stdio(stdio) => source::name_of_command(stdio),
         Launch::Remote(_) => "server".to_owned(),
     };
-    Ok(Wanted { name, entry, notes: Vec::new() })
+    Ok(Wanted { name, entry, copied: false, notes: Vec::new() })
 }
 
 fn from_source(ctx: &Ctx, args: &Args, text: &str, given: &[(String, EnvGiven)]) -> Result<Wanted, Failure> {
@@ -129,7 +135,7 @@ fn from_source(ctx: &Ctx, args: &Args, text: &str, given: &[(String, EnvGiven)])
         if matches!(source, Source::Url(_)) && !args.words.is_empty() {
             return Err(Failure::missing("a remote server takes no arguments"));
         }
-        return Ok(Wanted { name: source.suggested_name(), entry, notes: Vec::new() });
+        return Ok(Wanted { name: source.suggested_name(), entry, copied: false, notes: Vec::new() });
     }
     let Source::Name(name) = &source else { return Err(Failure::missing(format_args!("`{text}` cannot be installed"))) };
     if let Some(bundled) = mcp_servers::bundled().iter().find(|b| b.name == name) {
@@ -149,7 +155,7 @@ fn bundled_entry(name: &str, args: &Args) -> Result<Wanted, Failure> {
         .to_str()
         .ok_or_else(|| Failure::missing("this program's own path is not UTF-8, so no configuration file can hold it"))?;
     let words = ["serve".to_owned(), name.to_owned()].into_iter().chain(args.words.iter().cloned());
-    Ok(Wanted { name: name.to_owned(), entry: Entry::command(program, words), notes: Vec::new() })
+    Ok(Wanted { name: name.to_owned(), entry: Entry::command(program, words), copied: false, notes: Vec::new() })
 }
 
 fn unknown(name: &str) -> Failure {
@@ -198,7 +204,7 @@ fn from_catalog(ctx: &Ctx, args: &Args, server: &Server, given: &[(String, EnvGi
         notes.push(format!("{} asks you to log in: the client opens a browser for it", server.title));
     }
     notes.extend(server.note.clone());
-    Ok(Wanted { name: server.id.clone(), entry, notes })
+    Ok(Wanted { name: server.id.clone(), entry, copied: false, notes })
 }
 
 fn ask_for(
@@ -261,7 +267,7 @@ fn from_snippet(ctx: &Ctx, argument: &str) -> Result<Vec<Wanted>, Failure> {
     Ok(found
         .into_iter()
         .map(|f| {
-            let mut notes = Vec::new();
+            let mut notes = f.notes.clone();
             if !f.unknown.is_empty() {
                 notes.push(format!("left out of the snippet, because no client knows it: `{}`", f.unknown.join("`, `")));
             }
@@ -269,7 +275,7 @@ fn from_snippet(ctx: &Ctx, argument: &str) -> Result<Vec<Wanted>, Failure> {
                 Launch::Stdio(stdio) => source::name_of_command(stdio),
                 Launch::Remote(remote) => Source::Url(remote.url.to_string()).suggested_name(),
             };
-            Wanted { name: f.name.clone().unwrap_or_else(fallback), entry: f.entry.clone(), notes }
+            Wanted { name: f.name.clone().unwrap_or_else(fallback), entry: f.entry.clone(), copied: false, notes }
         })
         .collect())
 }
@@ -294,7 +300,7 @@ fn from_client(ctx: &Ctx, id: &str, name: &str) -> Result<Wanted, Failure> {
         .map_err(|e| Failure::file(anyhow::Error::new(e).context(format!("understand `{name}` of {}", client.name))))?;
     let entry = entry.ok_or_else(|| Failure::missing("the entry went away while we looked"))?;
     let scope = files[index].site.file.scope;
-    Ok(Wanted { name: name.to_owned(), entry, notes: vec![format!("copied from {} ({scope})", client.name)] })
+    Ok(Wanted { name: name.to_owned(), entry, copied: true, notes: vec![format!("copied from {} ({scope})", client.name)] })
 }
 
 fn from_dialogue(ctx: &Ctx, args: &Args, given: &[(String, EnvGiven)]) -> Result<Wanted, Failure> {
@@ -457,6 +463,22 @@ impl FilterPlaceholder for (String, String) {
     fn filter_placeholder(self) -> Option<Self> {
         source::is_placeholder(&self.1).then_some(self)
     }
+}
+
+/// VS Code asks its user for `${input:…}`; no snippet can bring the answer along.
+fn no_questions(server: &Wanted) -> Result<(), Failure> {
+    if server.copied {
+        return Ok(());
+    }
+    let inputs = snippet::inputs(&server.entry);
+    let Some((place, id)) = inputs.first() else { return Ok(()) };
+    Err(Failure::missing(format_args!("`${{input:{id}}}` in `{}` is a question VS Code asks its user", server.name)).hint(
+        if place.starts_with("--") {
+            format!("give the answer with `{place}`, or name a variable that holds it (`--env NAME`, `${{NAME}}` in a header)")
+        } else {
+            format!("put the answer into {place} of the snippet")
+        },
+    ))
 }
 
 /// Variables the entry names that are not set where we are: worth knowing, no reason to stop.
