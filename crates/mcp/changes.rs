@@ -62,6 +62,8 @@ struct Row<'c> {
     diff: Vec<DiffLine>,
     secrets: Vec<String>,
     outcome: Result<(Outcome, Vec<String>, bool), Told>,
+    /// Its failure or its notes were told before anything was written.
+    is_announced: bool,
 }
 
 /// An error as told: message, causes, excerpt, advice.
@@ -126,6 +128,7 @@ pub(crate) fn run(ctx: &Ctx, manner: &Manner, items: Vec<Item<'_>>) -> Result<Fi
             diff: Vec::new(),
             secrets,
             outcome: Ok((Outcome::Unchanged, Vec::new(), false)),
+            is_announced: false,
         };
         match job.and_then(|job| {
             row.path = ctx.show(&job.path);
@@ -147,8 +150,9 @@ pub(crate) fn run(ctx: &Ctx, manner: &Manner, items: Vec<Item<'_>>) -> Result<Fi
     }
     let changes = rows.iter().filter(|r| !r.diff.is_empty()).count();
     if !manner.json {
-        for row in &rows {
+        for row in &mut rows {
             show_diff(ctx, manner, row);
+            announce(ctx, manner, row);
         }
     }
     if changes > 0 && !manner.dry_run && manner.ask && ctx.ui.can_ask && !confirmed(changes)? {
@@ -164,7 +168,10 @@ pub(crate) fn run(ctx: &Ctx, manner: &Manner, items: Vec<Item<'_>>) -> Result<Fi
             let row = &mut rows[place];
             row.outcome = match result {
                 Ok(done) => Ok((done.outcome, done.notes, done.written)),
-                Err(error) => Err(tell(manner, row, &error)),
+                Err(error) => {
+                    row.is_announced = false;
+                    Err(tell(manner, row, &error))
+                }
             };
         }
     }
@@ -307,6 +314,37 @@ fn show_diff(ctx: &Ctx, manner: &Manner, row: &Row<'_>) {
     ctx.ui.out("");
 }
 
+/// What has to be known before anything is written: which files cannot be changed, and what gets lost on the way.
+fn announce(ctx: &Ctx, manner: &Manner, row: &mut Row<'_>) {
+    match &row.outcome {
+        Err(told) => show_failure(ctx, manner, row, told),
+        Ok((_, notes, _)) if !row.diff.is_empty() => show_notes(ctx, manner, row, notes),
+        Ok(_) => return,
+    }
+    row.is_announced = true;
+}
+
+fn show_notes(ctx: &Ctx, manner: &Manner, row: &Row<'_>, notes: &[String]) {
+    for note in notes {
+        ctx.ui.err(format_args!("  {WARN}note:{WARN:#} {}", row.discreet(manner).sentence(note)));
+    }
+}
+
+fn show_failure(ctx: &Ctx, manner: &Manner, row: &Row<'_>, told: &Told) {
+    let name = ui::clean(&row.server);
+    let place = if row.path.is_empty() { String::new() } else { format!("  {FAINT}{}{FAINT:#}", row.path) };
+    ctx.ui.out(format_args!("{BAD}✗{BAD:#} {}: `{name}` not changed{place}", title(row)));
+    ctx.ui.err(format_args!("{BAD}error:{BAD:#} {}", told.message));
+    told.causes.iter().for_each(|c| ctx.ui.err(format_args!("  {c}")));
+    told.excerpt.iter().for_each(|e| ctx.ui.err(e));
+    told.hint.iter().for_each(|h| ctx.ui.hint(h));
+    if let Some(paste) = row.paste.as_ref().filter(|_| told.wants_paste) {
+        let shown = row.discreet(manner).lines(paste);
+        let hidden = if shown.contains(secret::MASK) { " (`--reveal` shows what is masked)" } else { "" };
+        ctx.ui.err(format_args!("{FAINT}to paste by hand{hidden}:{FAINT:#}\n{}", indent(&shown)));
+    }
+}
+
 fn title(row: &Row<'_>) -> String {
     format!("{} ({})", row.client.map_or(row.id.as_str(), |c| &c.name), row.scope)
 }
@@ -328,25 +366,11 @@ fn report(ctx: &Ctx, manner: &Manner, rows: &[Row<'_>], undo: Option<u64>) {
                     row.path
                 ));
             }
-            Err(told) => {
-                let place = if row.path.is_empty() { String::new() } else { format!("  {FAINT}{}{FAINT:#}", row.path) };
-                ctx.ui.out(format_args!("{BAD}✗{BAD:#} {}: `{name}` not changed{place}", title(row)));
-                ctx.ui.err(format_args!("{BAD}error:{BAD:#} {}", told.message));
-                told.causes.iter().for_each(|c| ctx.ui.err(format_args!("  {c}")));
-                told.excerpt.iter().for_each(|e| ctx.ui.err(e));
-                told.hint.iter().for_each(|h| ctx.ui.hint(h));
-                if let Some(paste) = row.paste.as_ref().filter(|_| told.wants_paste) {
-                    let shown = row.discreet(manner).lines(paste);
-                    let hidden = if shown.contains(secret::MASK) { " (`--reveal` shows what is masked)" } else { "" };
-                    ctx.ui.err(format_args!("{FAINT}to paste by hand{hidden}:{FAINT:#}\n{}", indent(&shown)));
-                }
-            }
+            Err(told) if !row.is_announced => show_failure(ctx, manner, row, told),
+            Err(_) => {}
         }
-        if let Ok((_, notes, _)) = &row.outcome {
-            let discreet = row.discreet(manner);
-            for n in notes {
-                ctx.ui.err(format_args!("  {WARN}note:{WARN:#} {}", discreet.sentence(n)));
-            }
+        if let (Ok((_, notes, _)), false) = (&row.outcome, row.is_announced) {
+            show_notes(ctx, manner, row, notes);
         }
     }
     let changed: Vec<&Row<'_>> = rows.iter().filter(|r| r.diff_counts()).collect();

@@ -116,3 +116,23 @@ fn control_c_at_a_question_ends_with_130() {
         assert_eq!(home.read(".codex/config.toml"), "# mine\n");
     }
 }
+
+#[test]
+fn what_cannot_be_carried_is_said_before_the_question() {
+    let home = home().file(
+        ".gemini/settings.json",
+        r#"{"mcpServers":{"web":{"url":"https://h.example/mcp","type":"sse"},"loc":{"command":"npx","cwd":"/srv"}}}"#,
+    );
+    let Some(terminal) = terminal(&home, "gap", "install --from gemini-cli web --client codex,claude-code") else { return };
+    let screen = terminal.wait("Write this change?");
+    assert!(screen.contains("Codex has no way to reach a server over sse"), "{screen}");
+    terminal.keys(&["n", "Enter"]);
+    terminal.wait("[ended with 1]");
+    drop(terminal);
+    let Some(terminal) = self::terminal(&home, "note", "install --from gemini-cli loc --client claude-code") else { return };
+    let screen = terminal.wait("Write this change?");
+    assert!(screen.contains("/srv"), "{screen}");
+    terminal.keys(&["n", "Enter"]);
+    terminal.wait("[ended with 1]");
+    assert_eq!((home.read(".claude.json"), home.read(".codex/config.toml")), ("{}\n".to_owned(), "# mine\n".to_owned()));
+}
