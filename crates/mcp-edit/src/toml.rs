@@ -89,26 +89,24 @@ impl Goal {
     fn of(tree: &Tree<'_>, path: &Path, value: &Value) -> Result<Option<Self>, Problem> {
         let mut id = ROOT;
         for (i, step) in path.0.iter().enumerate() {
-            match tree.step(id, path, i)? {
-                Some(child) => id = child,
-                None => {
-                    let mut segs = tree.segs(id);
-                    let as_tables = matches!(path.0.get(i + 1), Some(Step::Item { .. }));
-                    let (seg, rest) = match step {
-                        Step::Key(key) => (Seg::Key(key.clone()), &path.0[i + 1..]),
-                        Step::Item { .. } => (Seg::Index(tree.node(id).children.len()), &path.0[i..]),
-                    };
-                    segs.push(seg);
-                    let mut made = Value::Null;
-                    let op = Op::set(Path(rest.to_vec()), value.clone());
-                    op.apply_to(&mut made).map_err(|m| Problem { kind: ProblemKind::Unsupported(m), place: None })?;
-                    if let (Step::Item { .. }, Value::Array(items)) = (step, &mut made) {
-                        made = items.pop().unwrap_or(Value::Null);
-                    }
-                    write::check(&made, segs.len())?;
-                    return Ok(Some(Self { segs, value: made, as_tables }));
+            let Some(child) = tree.step(id, path, i)? else {
+                let mut segs = tree.segs(id);
+                let as_tables = matches!(path.0.get(i + 1), Some(Step::Item { .. }));
+                let (seg, rest) = match step {
+                    Step::Key(key) => (Seg::Key(key.clone()), &path.0[i + 1..]),
+                    Step::Item { .. } => (Seg::Index(tree.node(id).children.len()), &path.0[i..]),
+                };
+                segs.push(seg);
+                let mut made = Value::Null;
+                let op = Op::set(Path(rest.to_vec()), value.clone());
+                op.apply_to(&mut made).map_err(|m| Problem { kind: ProblemKind::Unsupported(m), place: None })?;
+                if let (Step::Item { .. }, Value::Array(items)) = (step, &mut made) {
+                    made = items.pop().unwrap_or(Value::Null);
                 }
-            }
+                write::check(&made, segs.len())?;
+                return Ok(Some(Self { segs, value: made, as_tables }));
+            };
+            id = child;
         }
         if tree.value(id).same(value) {
             return Ok(None);

@@ -230,7 +230,7 @@ fn operation(root: &Value, picks: &[u8], new: Value, prune: Option<usize>) -> Op
     }
     // Mostly, an element keeps its name: what takes it away is refused.
     match path.0.last().cloned() {
-        Some(Step::Item { field, value }) if picks[0] % 8 > 0 => {
+        Some(Step::Item { field, value }) if !picks[0].is_multiple_of(8) => {
             Op::set(path, Value::object([(field, Value::String(value)), ("v".to_owned(), new)]))
         }
         _ => Op::set(path, new),
