@@ -89,9 +89,7 @@ impl Goal {
     fn of(tree: &Tree<'_>, path: &Path, value: &Value) -> Result<Option<Self>, Problem> {
         let mut id = ROOT;
         for (i, step) in path.0.iter().enumerate() {
-            if let Some(child) = tree.step(id, path, i)? {
-                id = child;
-            } else {
+            let Some(child) = tree.step(id, path, i)? else {
                 let mut segs = tree.segs(id);
                 let as_tables = matches!(path.0.get(i + 1), Some(Step::Item { .. }));
                 let (seg, rest) = match step {
@@ -107,7 +105,8 @@ impl Goal {
                 }
                 write::check(&made, segs.len())?;
                 return Ok(Some(Self { segs, value: made, as_tables }));
-            }
+            };
+            id = child;
         }
         if tree.value(id).same(value) {
             return Ok(None);

@@ -150,6 +150,12 @@ impl Value {
 
 /// Appends a JSON string, with the escapes JSON requires and no others.
 pub(crate) fn push_json_string(text: &str, out: &mut String) {
+    push_quoted(text, out, |c| c < ' ');
+}
+
+/// Appends a text in double quotes, with the escapes that JSON, TOML and YAML share: those that any of them requires, and
+/// one for each character below U+10000 that `hidden` is true for.
+pub(crate) fn push_quoted(text: &str, out: &mut String, hidden: impl Fn(char) -> bool) {
     out.push('"');
     for c in text.chars() {
         match c {
@@ -160,7 +166,7 @@ pub(crate) fn push_json_string(text: &str, out: &mut String) {
             '\t' => out.push_str("\\t"),
             '\u{8}' => out.push_str("\\b"),
             '\u{c}' => out.push_str("\\f"),
-            c if u32::from(c) < 0x20 => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c if hidden(c) => out.push_str(&format!("\\u{:04x}", u32::from(c))),
             c => out.push(c),
         }
     }

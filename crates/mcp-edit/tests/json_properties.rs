@@ -6,7 +6,7 @@ mod common;
 
 use std::fmt::Write;
 
-use mcp_edit::testing::{check_edit, check_text};
+use mcp_edit::testing::check_edit;
 use mcp_edit::{Format, Op, Path, Step, Value};
 use proptest::prelude::*;
 
@@ -254,18 +254,4 @@ fn the_writer_of_the_test_writes_what_it_means() {
         prop_assert_eq!(read, Ok(root), "{}", text);
         Ok(())
     });
-}
-
-#[test]
-fn the_corpus_of_the_fuzzer_keeps_every_promise() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/json");
-    let mut seen = 0;
-    for file in std::fs::read_dir(folder).unwrap() {
-        let bytes = std::fs::read(file.unwrap().path()).unwrap();
-        if let Ok(text) = mcp_edit::decode(&bytes) {
-            check_text(text, Format::Json, common::READERS);
-            seen += 1;
-        }
-    }
-    assert!(seen >= 20, "only {seen} seeds were found");
 }

@@ -239,7 +239,7 @@ mod fields {
             (r"C:\x", r"'C:\x'"),
             (r#"say "hi""#, r#"'say "hi"'"#),
             (r#"it's "x""#, r#""it's \"x\"""#),
-            ("a\tb\\\u{1}\u{7f}\n", r#""a\tb\\\u0001\u007F\n""#),
+            ("a\tb\\\u{1}\u{7f}\n", r#""a\tb\\\u0001\u007f\n""#),
         ];
         for (text, written) in cases {
             check("", &Op::set(path("k"), Value::from(text)), &format!("k = {written}\n"));

@@ -1,10 +1,9 @@
 //! Values as TOML text.
 
-use std::fmt::Write as _;
-
 use toml_parser::decoder::ScalarKind;
 use toml_parser::{ParseError, Raw, Span};
 
+use crate::value::push_quoted;
 use crate::{Problem, ProblemKind, Value};
 
 /// Readers of TOML give up on deeper nesting (`toml_edit` at 80).
@@ -84,20 +83,6 @@ fn string(text: &str) -> String {
         return format!("'{text}'");
     }
     let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            c if c.is_control() => write!(out, "\\u{:04X}", u32::from(c)).expect("a string takes everything"),
-            c => out.push(c),
-        }
-    }
-    out.push('"');
+    push_quoted(text, &mut out, char::is_control);
     out
 }

@@ -1,6 +1,7 @@
 //! What a plain word means, and when a text may be written as one.
 
 use crate::Value;
+use crate::value::push_quoted;
 
 /// The value of a plain scalar by the YAML 1.2 core schema.
 pub(super) fn resolve(word: &str) -> Value {
@@ -90,24 +91,10 @@ fn is_ambiguous(word: &str) -> bool {
         && body.bytes().all(|b| b.is_ascii_hexdigit() || b"_xXoO.:+-tTzZ ".contains(&b))
 }
 
-/// The text in double quotes, with the escapes JSON has too.
+/// The text in double quotes, with the escapes JSON has too. Whatever is not printable is below U+10000.
 pub(super) fn double_quoted(text: &str) -> String {
-    use std::fmt::Write as _;
     let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if is_printable(c) => out.push(c),
-            // Whatever is not printable is below U+10000, so four digits do.
-            c => write!(out, "\\u{:04x}", u32::from(c)).expect("a String takes everything"),
-        }
-    }
-    out.push('"');
+    push_quoted(text, &mut out, |c| !is_printable(c));
     out
 }
 
