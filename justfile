@@ -20,7 +20,7 @@ test *ARGS:
 # What CI does at night: every client there is, properties for longer, each fuzz target.
 nightly:
     cargo xtask test --all-clients
-    PROPTEST_CASES=200000 cargo test --release -p mcp-edit -p mcp-clients
+    MCP_EDIT_CASES=200000 MCP_EDIT_SEED=random cargo test --release -p mcp-edit -p mcp-clients
     cargo xtask fuzz 600
 
 # Man pages, completions and reference, made anew.

@@ -34,7 +34,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let installed_after = begin.elapsed();
 
     let mut command = cargo();
-    command.args(["test", "--workspace", "--no-fail-fast", "--"]).args(&options.passed_on);
+    // The processes under test are built behind a feature.
+    command.args(["test", "--workspace", "--features", "mcp-servers/testing", "--no-fail-fast", "--"]).args(&options.passed_on);
     command.env(install::CACHE_VARIABLE, &cache);
     if options.all_clients {
         command.env("MCP_TEST_ALL_CLIENTS", "1");
