@@ -226,13 +226,16 @@ fn secrets_of_text(client: Option<&Descriptor>, scope: Scope, text: &str) -> Vec
     root.map_or_else(Vec::new, |node| secret::secrets(&node.value))
 }
 
-/// The secrets of all servers in a file, before and after.
+/// The secrets of all servers in a file, before and after. What is there after was there before, but for the entry itself,
+/// which the memo has both ways: one reading of a file that may be large is enough.
 fn secrets_of_file(ctx: &Ctx, row: &Row<'_>, preview: &Preview<'_>) -> Vec<String> {
     let mut found = row.secrets.clone();
+    let memo = serde_json::from_value::<mcp_clients::undo::Memo>(preview.step.memo.clone());
+    found.extend(memo.iter().flat_map(mcp_clients::undo::Memo::secrets));
     let project = ctx.project.key();
     let files = row.client.iter().flat_map(|c| &c.files).filter(|f| f.scope == row.scope);
     for file in files {
-        for text in [preview.before.as_deref(), preview.step.after.as_deref()].into_iter().flatten() {
+        if let Some(text) = preview.before.as_deref().or(preview.step.after.as_deref()) {
             let Ok(document) = Document::parse(text, file.format.editor()) else { continue };
             for table in plan::tables(file, Some(&project)) {
                 let members = document.members(&table, file.named_by.as_deref()).ok().flatten().unwrap_or_default();

@@ -55,10 +55,10 @@ pub struct Step {
 }
 
 impl Step {
-    /// What a plan says, and what the journal should remember of it.
-    pub fn planned(planned: Planned, memo: serde_json::Value) -> Self {
-        let Planned { edit, after, outcome, notes, .. } = planned;
-        Self { after: Some(after), edit, outcome, notes, memo, made_dirs: Vec::new() }
+    /// What a plan says.
+    pub fn planned(planned: Planned) -> Self {
+        let Planned { edit, after, outcome, notes, memo, .. } = planned;
+        Self { after: Some(after), edit, outcome, notes, memo: memo.to_value(), made_dirs: Vec::new() }
     }
 
     /// A step that leaves a text as it is.

@@ -7,6 +7,7 @@ use crate::entry::{Entry, Launch};
 use crate::platform::Os;
 use crate::shape::{NO_SWITCH, WriteError};
 use crate::text::Text;
+use crate::undo::Memo;
 
 /// An intended change of one file.
 #[derive(Clone, Debug)]
@@ -43,6 +44,16 @@ impl Change {
     pub fn name(&self) -> &str {
         match self {
             Self::Install { name, .. } | Self::Uninstall { name } | Self::Enable { name } | Self::Disable { name } => name,
+        }
+    }
+
+    /// What it does, as the command line calls it.
+    pub fn verb(&self) -> &'static str {
+        match self {
+            Self::Install { .. } => "install",
+            Self::Uninstall { .. } => "uninstall",
+            Self::Enable { .. } => "enable",
+            Self::Disable { .. } => "disable",
         }
     }
 }
@@ -96,6 +107,8 @@ pub struct Planned {
     pub ops: Vec<Op>,
     /// Where the entry stands, stood, or would stand.
     pub entry: Path,
+    /// What the journal should remember of it.
+    pub memo: Memo,
 }
 
 /// Why a change cannot be made to a file.
@@ -189,9 +202,9 @@ pub fn plan(
     if old != base {
         edit = Edit::new(if after == old { Vec::new() } else { vec![Splice { range: 0..old.len(), text: after.clone() }] });
     }
+    let result = Document::parse(&after, format)?;
     if let (Change::Install { name, entry, .. }, false) = (change, ops.is_empty()) {
-        let document = Document::parse(&after, format)?;
-        let after = Work { client, file, document: &document, tables: tables(file, project), os };
+        let after = Work { client, file, document: &result, tables: tables(file, project), os };
         after.accepted(name, entry)?;
         notes.extend(after.bad_neighbours(name)?);
     }
@@ -199,8 +212,9 @@ pub fn plan(
         Some((path, _)) => path,
         None => entry_path(work.home()?, file, change.name()),
     };
+    let memo = Memo::of(change, &entry, &ops, text.filter(|t| *t == base).map(|_| &document), &result);
     let outcome = if edit.is_empty() && outcome != Outcome::NotThere { Outcome::Unchanged } else { outcome };
-    Ok(Planned { edit, after, outcome, notes, ops, entry })
+    Ok(Planned { edit, after, outcome, notes, ops, entry, memo })
 }
 
 /// The entry as a file of its own: what a person pastes when we may not write.

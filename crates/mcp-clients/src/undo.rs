@@ -58,25 +58,16 @@ pub enum MemoStep {
 }
 
 impl Memo {
-    /// Describes a planned change.
-    pub fn of(change: &Change, format: Format, before: Option<&str>, planned: &Planned) -> Self {
-        let entry = &planned.entry;
-        let (verb, name) = match change {
-            Change::Install { name, .. } => ("install", name),
-            Change::Uninstall { name } => ("uninstall", name),
-            Change::Enable { name } => ("enable", name),
-            Change::Disable { name } => ("disable", name),
+    /// Describes a change of the entry at `entry` by the document before (`None`: there was nothing to read) and after.
+    pub fn of(change: &Change, entry: &Path, ops: &[Op], before: Option<&Document<'_>>, after: &Document<'_>) -> Self {
+        let name = change.name();
+        let value = |document: &Document<'_>, path: &Path| document.get(path).ok().flatten().map(|n| n.value);
+        let json = |document: &Document<'_>| value(document, entry).map(|v| v.to_json());
+        let listed = |document: &Document<'_>, path: &Path| {
+            let items = value(document, path);
+            items.as_ref().and_then(Value::as_array).is_some_and(|l| l.iter().any(|v| v.as_str() == Some(name)))
         };
-        let json = |text: &str| {
-            let document = Document::parse(text, format).ok()?;
-            document.get(entry).ok()?.map(|n| n.value.to_json())
-        };
-        let listed = |text: &str, path: &Path| {
-            let document = Document::parse(text, format).ok()?;
-            let node = document.get(path).ok()??;
-            Some(node.value.as_array()?.iter().any(|v| v.as_str() == Some(name)))
-        };
-        let list = planned.ops.iter().map(Op::path).find(|path| !path.0.starts_with(&entry.0)).map(|path| MemoList {
+        let list = ops.iter().map(Op::path).find(|path| !path.0.starts_with(&entry.0)).map(|path| MemoList {
             path: path
                 .0
                 .iter()
@@ -84,28 +75,31 @@ impl Memo {
                     PathStep::Key(word) | PathStep::Item { value: word, .. } => word.clone(),
                 })
                 .collect(),
-            before: before.and_then(|text| listed(text, path)).unwrap_or_default(),
-            after: listed(&planned.after, path).unwrap_or_default(),
+            before: before.is_some_and(|document| listed(document, path)),
+            after: listed(after, path),
         });
-        let there = |steps: usize| {
-            let document = Document::parse(before.unwrap_or_default(), format).ok()?;
-            document.get(&Path(entry.0[..steps].to_vec())).ok()?
-        };
-        let made = matches!(change, Change::Install { .. }).then(|| (1..entry.0.len()).find(|n| there(*n).is_none())).flatten();
+        let is_there = |steps: usize| before.is_some_and(|d| value(d, &Path(entry.0[..steps].to_vec())).is_some());
+        let made = matches!(change, Change::Install { .. }).then(|| (1..entry.0.len()).find(|n| !is_there(*n))).flatten();
         let step = |s: &PathStep| match s {
             PathStep::Key(key) => MemoStep::Key(key.clone()),
             PathStep::Item { field, value } => MemoStep::Item { field: field.clone(), value: value.clone() },
         };
         Self {
-            verb: verb.to_owned(),
-            name: name.clone(),
-            format: format_word(format).to_owned(),
+            verb: change.verb().to_owned(),
+            name: name.to_owned(),
+            format: format_word(after.format()).to_owned(),
             path: entry.0.iter().map(step).collect(),
             before: before.and_then(json),
-            after: json(&planned.after),
+            after: json(after),
             list,
             made,
         }
+    }
+
+    /// This under another verb: an entry taken out to be kept is `disable`d.
+    #[must_use]
+    pub fn as_verb(self, verb: &str) -> Self {
+        Self { verb: verb.to_owned(), ..self }
     }
 
     /// The memo of a journalled edit, if it has one.
@@ -325,15 +319,15 @@ pub fn remove_exactly(records: &[Record], named: &std::path::Path, text: &str, p
     if memo.verb != "install" || memo.before.is_some() {
         return None;
     }
-    let after = match undo_text(edit, text) {
+    let (after, is_exact) = match undo_text(edit, text) {
         UndoOutcome::Delete if is_link(named) => return None,
-        UndoOutcome::Delete => None,
-        UndoOutcome::Restored { text, .. } => Some(text),
+        UndoOutcome::Delete => (None, true),
+        UndoOutcome::Restored { text, exact } => (Some(text), exact),
         UndoOutcome::NotApplied | UndoOutcome::Conflict { .. } => return None,
     };
     // The place may have come to mean more than it did: then the plain removal is the safe one.
     let is_empty = |text: &String| text.trim_start_matches('\u{feff}').trim().is_empty();
-    if let Some(after) = after.as_ref().filter(|text| !is_empty(text)) {
+    if let Some(after) = after.as_ref().filter(|text| !is_exact && !is_empty(text)) {
         let (ours, plain) = (root(after, memo.format())?, root(&planned.after, memo.format())?);
         if !ours.same(&plain) && !same_but_emptied(&ours, &plain) {
             return None;

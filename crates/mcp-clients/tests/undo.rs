@@ -9,7 +9,7 @@ use mcp_clients::engine::{JobError, Step};
 use mcp_clients::entry::Entry;
 use mcp_clients::plan::{Change, Outcome, Planned, entry_paths, plan};
 use mcp_clients::platform::Os;
-use mcp_clients::undo::{self, Memo};
+use mcp_clients::undo;
 use mcp_os::file::Target;
 use mcp_os::journal::{FileEdit, Origin, Record};
 
@@ -40,7 +40,7 @@ impl Bench {
         let target = Target { named: self.named.clone(), path: self.named.clone() };
         let origin = Origin { client: self.client.id.clone(), scope: self.file().scope.word().to_owned() };
         let mut edit = FileEdit::new(origin, &target, text, &planned.after, splices);
-        edit.ops = Memo::of(change, self.file().format.editor(), text, &planned).to_value();
+        edit.ops = planned.memo.to_value();
         (edit, planned.after)
     }
 }

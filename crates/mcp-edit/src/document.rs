@@ -137,10 +137,10 @@ impl<'t> Document<'t> {
         let mut done = Edit::default();
         for op in ops {
             op.check_names().map_err(|sentence| Problem { kind: ProblemKind::Unsupported(sentence), place: None })?;
-            let middle = done.apply(self.text);
             let step = if done.is_empty() {
                 backend!(self, b => b.plan(op))?
             } else {
+                let middle = done.apply(self.text);
                 let document = Document::parse(&middle, self.format()).map_err(|p| mismatch(&p))?;
                 backend!(document, b => b.plan(op))?
             };

@@ -7,7 +7,6 @@ use mcp_clients::entry::{Entry, Launch};
 use mcp_clients::locate;
 use mcp_clients::plan::{self, Change};
 use mcp_clients::secret;
-use mcp_clients::undo::Memo;
 
 use crate::args::{Doing, ScopeArg, Which};
 use crate::changes::{self, Item, Manner};
@@ -132,9 +131,8 @@ fn item<'c>(ctx: &Ctx, client: &'c Descriptor, scope: Scope, server: &Wanted, fo
             lock: file.lock.clone(),
             planner: Box::new(move |text| {
                 let mut planned = plan::plan(client, file, project.as_deref(), text, &change, os)?;
-                let memo = Memo::of(&change, file.format.editor(), text, &planned).to_value();
                 planned.notes.extend(warning.clone());
-                Ok(Step::planned(planned, memo))
+                Ok(Step::planned(planned))
             }),
         });
     }

@@ -71,8 +71,8 @@ pub(crate) fn disable(ctx: &Ctx, args: &DisableArgs) -> Result<Exit, Failure> {
                     client.name
                 ));
             }
-            let memo = Memo::of(&change, file.format.editor(), text, &planned).to_value();
-            Ok(Step::planned(planned, memo))
+            planned.memo = planned.memo.as_verb(change.verb());
+            Ok(Step::planned(planned))
         })
     })?;
     finish(ctx, "disable", name, *doing, which.clients.is_empty(), items, &unread)
@@ -150,15 +150,13 @@ fn planner<'c>(
             // Somebody put another entry there, or the file is gone: what is kept has no place to go back to.
             (Some(Err(error)), None) => return Err(error),
             (_, Some(planned)) => {
-                let memo = Memo::of(&change, file.format.editor(), text, &planned).to_value();
-                return Ok(Step::planned(planned, memo));
+                return Ok(Step::planned(planned));
             }
             (_, None) => return Ok(Step::nothing(Outcome::Unchanged)),
         };
         step.outcome = Outcome::Enabled;
-        if let Ok(mut memo) = serde_json::from_value::<Memo>(step.memo.clone()) {
-            "enable".clone_into(&mut memo.verb);
-            step.memo = memo.to_value();
+        if let Ok(memo) = serde_json::from_value::<Memo>(step.memo.clone()) {
+            step.memo = memo.as_verb(change.verb()).to_value();
         }
         Ok(step)
     })

@@ -7,7 +7,7 @@ use mcp_clients::descriptor::Scope;
 use mcp_clients::engine::{Job, JobError, Step};
 use mcp_clients::plan::{self, Change, Outcome};
 use mcp_clients::survey::{self, FileState};
-use mcp_clients::undo::{self, Memo};
+use mcp_clients::undo;
 use mcp_os::journal::{Journal, Record};
 
 use crate::args::{Doing, ScopeArg, Which};
@@ -49,15 +49,14 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
             let change = Change::Uninstall { name: name.clone() };
             let planned = plan::plan(client, file, project.as_deref(), text, &change, os)?;
             let format = file.format.editor();
-            let memo = Memo::of(&change, format, text, &planned).to_value();
             let exact = text.filter(|_| planned.outcome == Outcome::Removed).and_then(|t| {
                 let entry = planned.ops.first().map(mcp_edit::Op::path)?;
                 undo::remove_exactly(&records, &path, t, &planned)
                     .or_else(|| undo::remove_with_ours(&records, &path, entry, format, t, &planned))
             });
             Ok(match exact {
-                Some(step) => Step { memo, ..step },
-                None => Step::planned(planned, memo),
+                Some(step) => Step { memo: planned.memo.to_value(), ..step },
+                None => Step::planned(planned),
             })
         })
     })?;
