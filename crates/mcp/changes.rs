@@ -230,6 +230,10 @@ fn secrets_of_text(client: Option<&Descriptor>, scope: Scope, text: &str) -> Vec
 /// which the memo has both ways: one reading of a file that may be large is enough.
 fn secrets_of_file(ctx: &Ctx, row: &Row<'_>, preview: &Preview<'_>) -> Vec<String> {
     let mut found = row.secrets.clone();
+    if let Some(known) = &preview.step.secrets {
+        found.extend(known.iter().cloned());
+        return longest_first(found);
+    }
     let memo = serde_json::from_value::<mcp_clients::undo::Memo>(preview.step.memo.clone());
     found.extend(memo.iter().flat_map(mcp_clients::undo::Memo::secrets));
     let project = ctx.project.key();
@@ -243,6 +247,11 @@ fn secrets_of_file(ctx: &Ctx, row: &Row<'_>, preview: &Preview<'_>) -> Vec<Strin
             }
         }
     }
+    longest_first(found)
+}
+
+/// A secret that is part of another is masked after it.
+fn longest_first(mut found: Vec<String>) -> Vec<String> {
     found.sort_by_key(|s| std::cmp::Reverse(s.len()));
     found.dedup();
     found

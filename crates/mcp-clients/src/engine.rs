@@ -52,13 +52,15 @@ pub struct Step {
     pub memo: serde_json::Value,
     /// Directories we made for the file, which go with it as far as they are empty.
     pub made_dirs: Vec<PathBuf>,
+    /// The secrets of all servers in the file, where the planner has them at hand.
+    pub secrets: Option<Vec<String>>,
 }
 
 impl Step {
     /// What a plan says.
     pub fn planned(planned: Planned) -> Self {
-        let Planned { edit, after, outcome, notes, memo, .. } = planned;
-        Self { after: Some(after), edit, outcome, notes, memo: memo.to_value(), made_dirs: Vec::new() }
+        let Planned { edit, after, outcome, notes, memo, secrets, .. } = planned;
+        Self { after: Some(after), edit, outcome, notes, memo: memo.to_value(), made_dirs: Vec::new(), secrets: Some(secrets) }
     }
 
     /// A step that leaves a text as it is.
@@ -70,22 +72,25 @@ impl Step {
             notes: Vec::new(),
             memo: serde_json::Value::Null,
             made_dirs: Vec::new(),
+            secrets: None,
         }
     }
 
     /// A step from one text to another, of which only the middle differs.
     pub fn between(old: &str, after: Option<String>, outcome: Outcome) -> Self {
         let new = after.as_deref().unwrap_or_default();
-        let head = common(old.chars().zip(new.chars()));
-        let tail = common(old[head..].chars().rev().zip(new[head..].chars().rev()));
+        let head = old.floor_char_boundary(common(old.bytes().zip(new.bytes())));
+        let tail = common(old[head..].bytes().rev().zip(new[head..].bytes().rev()));
+        let tail = old.len() - old.ceil_char_boundary(old.len() - tail);
         let splice = Splice { range: head..old.len() - tail, text: new[head..new.len() - tail].to_owned() };
         Self { edit: Edit::new(vec![splice]), after, ..Self::nothing(outcome) }
     }
 }
 
-/// Bytes of the characters that are the same on both sides.
-fn common(pairs: impl Iterator<Item = (char, char)>) -> usize {
-    pairs.take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum()
+/// How many bytes are the same on both sides.
+fn common(mut pairs: impl ExactSizeIterator<Item = (u8, u8)>) -> usize {
+    let all = pairs.len();
+    pairs.position(|(a, b)| a != b).unwrap_or(all)
 }
 
 /// Says what a file should become, given its text (`None`: there is no file).
@@ -344,7 +349,7 @@ fn commit_batch(
     let mut results = Vec::new();
     let mut open: Vec<(usize, Preview<'_>, Locks)> = Vec::new();
     for (i, preview) in batch {
-        match lock(dirs, &preview).and_then(|locks| Ok((refresh(preview)?, locks))) {
+        match lock(dirs, &preview).and_then(|locks| Ok((same_file(preview)?, locks))) {
             Ok((preview, locks)) => open.push((i, preview, locks)),
             Err(error) => results.push((i, Err(error))),
         }
@@ -367,6 +372,12 @@ fn commit_batch(
         open = again;
     }
     results
+}
+
+/// Plans again if the name has come to lead to another file. Whether the file's content is the one planned for is found
+/// when the new one is readied, which compares: a large file is not read once more for it.
+fn same_file(preview: Preview<'_>) -> Result<Preview<'_>, JobError> {
+    if file::resolve(&preview.target.named)? == preview.target { Ok(preview) } else { self::preview(preview.job) }
 }
 
 /// Reads and plans again, inside the locks.
@@ -395,16 +406,20 @@ fn write_all<'c>(
     let changing = previews.iter().enumerate().filter(|(_, preview)| preview.is_change());
     let (written, deleted): (Vec<usize>, Vec<usize>) = changing.map(|(n, _)| n).partition(|n| previews[*n].step.after.is_some());
     let requests: Vec<Request<'_>> = written.iter().map(|n| request(previews[*n], &recovery)).collect();
-    let mut ready: Vec<(usize, Prepared<'_>)> = Vec::new();
-    for (n, prepared) in written.into_iter().zip(write::prepare_all(&requests)) {
+    let (prepared, described) =
+        prepare_and_describe(&requests, || written.iter().chain(&deleted).map(|n| edit(previews[*n])).collect::<Vec<FileEdit>>());
+    let mut described = described.into_iter();
+    let (mut ready, mut edits): (Vec<(usize, Prepared<'_>)>, Vec<FileEdit>) = (Vec::new(), Vec::new());
+    for ((n, prepared), edit) in written.iter().zip(prepared).zip(described.by_ref()) {
         match prepared {
-            Ok(prepared) => ready.push((n, prepared)),
-            Err(error) => results[n] = Err(error.into()),
+            Ok(prepared) => {
+                edits.push(FileEdit { created_dirs: prepared.created_dirs().to_vec(), ..edit });
+                ready.push((*n, prepared));
+            }
+            Err(error) => results[*n] = Err(error.into()),
         }
     }
-
-    let mut edits: Vec<FileEdit> = ready.iter().map(|(n, prepared)| edit(previews[*n], prepared.created_dirs())).collect();
-    edits.extend(deleted.iter().map(|n| edit(previews[*n], &[])));
+    edits.extend(described);
     // By their position in the journal.
     let noted: Vec<usize> = ready.iter().map(|(n, _)| *n).chain(deleted.iter().copied()).collect();
     let first = match note(dirs, command, details, record, edits) {
@@ -468,14 +483,29 @@ fn tidy(dirs: &Dirs, target: &Path) {
 }
 
 /// What the journal keeps of a change.
-fn edit(preview: &Preview<'_>, created_dirs: &[PathBuf]) -> FileEdit {
+/// Readies the new files and describes the edits: for large files side by side, since both take a while.
+fn prepare_and_describe<'p>(
+    requests: &[Request<'p>],
+    describe: impl FnOnce() -> Vec<FileEdit>,
+) -> (Vec<Result<Prepared<'p>, WriteError>>, Vec<FileEdit>) {
+    const LARGE: usize = 1024 * 1024;
+    if requests.iter().all(|r| r.after.len() < LARGE) {
+        return (write::prepare_all(requests), describe());
+    }
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(|| write::prepare_all(requests));
+        let described = describe();
+        (writing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), described)
+    })
+}
+
+fn edit(preview: &Preview<'_>) -> FileEdit {
     let origin = Origin { client: preview.job.client.clone(), scope: preview.job.scope.word().to_owned() };
     let splices = preview.step.edit.splices().iter().map(|s| (s.range.clone(), s.text.as_str()));
     let after = preview.step.after.as_deref().unwrap_or_default();
     let mut edit = FileEdit::new(origin, &preview.target, preview.before.as_deref(), after, splices);
     edit.mode = preview.mode;
     edit.ops = preview.step.memo.clone();
-    edit.created_dirs = created_dirs.to_vec();
     edit
 }
 

@@ -5,6 +5,7 @@ use mcp_edit::{Document, Edit, Op, Path, Place, Problem, ProblemKind, Splice, St
 use crate::descriptor::{Descriptor, File, Part, Switch, Syntax};
 use crate::entry::{Entry, Launch};
 use crate::platform::Os;
+use crate::secret;
 use crate::shape::{NO_SWITCH, WriteError};
 use crate::text::Text;
 use crate::undo::Memo;
@@ -109,6 +110,8 @@ pub struct Planned {
     pub entry: Path,
     /// What the journal should remember of it.
     pub memo: Memo,
+    /// The secrets of all servers in the file, before and after: what must be masked where the text is shown.
+    pub secrets: Vec<String>,
 }
 
 /// Why a change cannot be made to a file.
@@ -196,25 +199,30 @@ pub fn plan(
         Change::Enable { name } => work.switch(name, true)?,
         Change::Disable { name } => work.switch(name, false)?,
     };
-    let mut edit = document.plan(&ops)?;
-    let after = edit.apply(base);
-    let old = text.unwrap_or_default();
-    if old != base {
-        edit = Edit::new(if after == old { Vec::new() } else { vec![Splice { range: 0..old.len(), text: after.clone() }] });
-    }
-    let result = Document::parse(&after, format)?;
-    if let (Change::Install { name, entry, .. }, false) = (change, ops.is_empty()) {
-        let after = Work { client, file, document: &result, tables: tables(file, project), os };
-        after.accepted(name, entry)?;
-        notes.extend(after.bad_neighbours(name)?);
-    }
     let entry = match work.find(change.name())? {
         Some((path, _)) => path,
         None => entry_path(work.home()?, file, change.name()),
     };
-    let memo = Memo::of(change, &entry, &ops, text.filter(|t| *t == base).map(|_| &document), &result);
+    let readable = text.filter(|t| *t == base).map(|_| &document);
+    let (mut edit, after, seen) = document.plan_and(&ops, |result| {
+        let mut notes = Vec::new();
+        if let (Change::Install { name, entry, .. }, false) = (change, ops.is_empty()) {
+            let after = Work { client, file, document: result, tables: tables(file, project), os };
+            after.accepted(name, entry)?;
+            notes.extend(after.bad_neighbours(name)?);
+        }
+        Ok::<_, PlanError>((notes, Memo::of(change, &entry, &ops, readable, result)))
+    })?;
+    let (more, memo) = seen?;
+    let after = after.unwrap_or_else(|| base.to_owned());
+    notes.extend(more);
+    let old = text.unwrap_or_default();
+    if old != base {
+        edit = Edit::new(if after == old { Vec::new() } else { vec![Splice { range: 0..old.len(), text: after.clone() }] });
+    }
+    let secrets = work.secrets(memo.secrets());
     let outcome = if edit.is_empty() && outcome != Outcome::NotThere { Outcome::Unchanged } else { outcome };
-    Ok(Planned { edit, after, outcome, notes, ops, entry, memo })
+    Ok(Planned { edit, after, outcome, notes, ops, entry, memo, secrets })
 }
 
 /// The entry as a file of its own: what a person pastes when we may not write.
@@ -251,6 +259,15 @@ impl Work<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// The secrets of all servers in the file, and `more`.
+    fn secrets(&self, mut more: Vec<String>) -> Vec<String> {
+        for table in &self.tables {
+            let members = self.document.members(table, self.file.named_by.as_deref()).ok().flatten().unwrap_or_default();
+            more.extend(members.iter().flat_map(|m| secret::secrets(&m.node.value)));
+        }
+        more
     }
 
     /// Where a new entry goes: the first place, unless the file keeps its servers in another one. A client may read only

@@ -134,6 +134,12 @@ impl<'t> Document<'t> {
 
     /// One edit that carries out `ops` in order. The result has been read back and holds what was asked for.
     pub fn plan(&self, ops: &[Op]) -> Result<Edit, Problem> {
+        self.plan_and(ops, |_| ()).map(|(edit, ..)| edit)
+    }
+
+    /// [`Document::plan`], the edited text (`None`: nothing changes), and what `look` sees in it: both are at hand here,
+    /// and making or reading a large text again takes time.
+    pub fn plan_and<R>(&self, ops: &[Op], look: impl FnOnce(&Document<'_>) -> R) -> Result<(Edit, Option<String>, R), Problem> {
         let mut done = Edit::default();
         for op in ops {
             op.check_names().map_err(|sentence| Problem { kind: ProblemKind::Unsupported(sentence), place: None })?;
@@ -146,18 +152,20 @@ impl<'t> Document<'t> {
             };
             done = done.then(self.text, &Edit::new(step));
         }
-        if !done.is_empty() {
-            self.verify(&done, ops)?;
+        if done.is_empty() {
+            return Ok((done, None, look(self)));
         }
-        Ok(done)
+        let after = done.apply(self.text);
+        let document = Document::parse(&after, self.format()).map_err(|p| mismatch(&p))?;
+        self.verify(&document, ops)?;
+        let seen = look(&document);
+        Ok((done, Some(after), seen))
     }
 
     /// Reads the edited text back. Every operation's value must be there (or gone), and for TOML and YAML, whose
     /// grammars have action at a distance, the whole document must mean what it meant before plus the operations. JSON
     /// has none, and its files may be large, so there the siblings on the way are compared by name only.
-    fn verify(&self, edit: &Edit, ops: &[Op]) -> Result<(), Problem> {
-        let after = edit.apply(self.text);
-        let document = Document::parse(&after, self.format()).map_err(|p| mismatch(&p))?;
+    fn verify(&self, document: &Document<'_>, ops: &[Op]) -> Result<(), Problem> {
         if self.format() != Format::Json {
             let root =
                 |d: &Document<'_>| Ok::<_, Problem>(d.get(&Path::default())?.map_or(Value::Object(Vec::new()), |n| n.value));
@@ -165,7 +173,7 @@ impl<'t> Document<'t> {
             for op in ops {
                 wanted = outcomes(&wanted, op).map_err(|m| mismatch(&m))?;
             }
-            let have = root(&document)?;
+            let have = root(document)?;
             return if wanted.iter().any(|want| have.same(want)) { Ok(()) } else { Err(mismatch(&"another value changed")) };
         }
         for (i, op) in ops.iter().enumerate() {

@@ -135,6 +135,7 @@ fn set(ctx: &Ctx, key: &str, value: &str) -> Result<(), Failure> {
                 notes: Vec::new(),
                 memo: serde_json::Value::Null,
                 made_dirs: Vec::new(),
+                secrets: None,
             })
         }),
     };
