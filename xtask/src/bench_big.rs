@@ -56,9 +56,9 @@ pub(crate) fn run() -> Result<ExitCode> {
         if round > 0 {
             floor.push(floor_took);
             if settles {
-                settled.push(install_took)
+                settled.push(install_took);
             } else {
-                fresh.push(install_took)
+                fresh.push(install_took);
             }
             uninstall.push(uninstall_took);
         }
