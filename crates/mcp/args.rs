@@ -24,7 +24,7 @@ use crate::ui::Ui;
     arg_required_else_help = true,
     disable_help_subcommand = true,
     max_term_width = 100,
-    after_help = "Examples:\n  mcp clients                                   which AI clients are here, and where their files are\n  mcp list                                      every server in every client\n  mcp install github --client claude-code       a well-known server\n  mcp install npm:@playwright/mcp --all-clients an npm package, everywhere\n  mcp undo                                      take the last change back\n\nExit codes: 0 done, 1 the answer is no, 2 wrong command line, 3 a file could not be read or changed,\n4 something did not answer, 70 a bug in mcp, 130 interrupted"
+    after_help = "Examples:\n  mcp clients                               AI clients and their files\n  mcp list                                  every server in every client\n  mcp install github --client claude-code   a well-known server\n  mcp install npm:@playwright/mcp -c zed    an npm package\n  mcp undo                                  take the last change back\n\nExit codes: 0 done, 1 the answer is no, 2 wrong command line, 3 a file could not be read or changed, 4 something did not answer, 70 a bug in mcp, 130 interrupted"
 )]
 pub(crate) struct Cli {
     #[command(flatten)]

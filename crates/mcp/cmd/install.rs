@@ -26,7 +26,7 @@ mod targets;
 #[derive(Debug, clap::Args)]
 #[command(
     visible_alias = "add",
-    after_help = "Examples:\n  mcp install                                              a short dialogue\n  mcp install github --client claude-code --env GITHUB_PERSONAL_ACCESS_TOKEN\n  mcp install npm:@playwright/mcp@latest --all-clients --dry-run\n  mcp install filesystem --client codex -- ~/Documents\n  mcp install https://mcp.sentry.dev/mcp --client cursor,zed --header 'X-Team: core'\n  mcp install --name build --client goose -- node ./server.js --port 0\n  mcp install --from-json @snippet.json --client opencode\n  mcp install --from claude-code github --client codex"
+    after_help = "Examples:\n  mcp install     a short dialogue\n  mcp install github --client claude-code --env GITHUB_PERSONAL_ACCESS_TOKEN\n  mcp install npm:@playwright/mcp@latest --all-clients --dry-run\n  mcp install filesystem --client codex -- ~/Documents\n  mcp install https://mcp.sentry.dev/mcp --client cursor,zed\n  mcp install --name build --client goose -- node ./server.js --port 0\n  mcp install --from-json @snippet.json --client opencode\n  mcp install --from claude-code github --client codex"
 )]
 pub(crate) struct Args {
     /// What to install
