@@ -125,6 +125,21 @@ pub(crate) struct Which {
     pub(crate) clients: Vec<String>,
 }
 
+/// An installed server, and what to do about it how.
+#[derive(Debug, Args)]
+pub(crate) struct ServerArgs {
+    /// The server's name
+    #[arg(add = ArgValueCompleter::new(complete::servers))]
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Only this scope
+    #[arg(long, value_enum)]
+    pub(crate) scope: Option<ScopeArg>,
+    #[command(flatten)]
+    pub(crate) doing: Doing,
+}
+
 /// How a change is made.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Doing {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use clap_complete::engine::ArgValueCompleter;
 use mcp_clients::descriptor::Scope;
 use mcp_clients::engine::{Job, JobError, Step};
 use mcp_clients::locate::{self, Site};
@@ -10,10 +9,9 @@ use mcp_clients::plan::{self, Change, Outcome, PlanError};
 use mcp_clients::undo::{self, Memo};
 use mcp_os::journal::{Journal, Record};
 
-use crate::args::{Doing, ScopeArg, Which};
+use crate::args::ServerArgs;
 use crate::changes::Item;
 use crate::cmd::uninstall::{finish, items_with};
-use crate::complete;
 use crate::ctx::Ctx;
 use crate::exit::Exit;
 use crate::report::Failure;
@@ -26,7 +24,7 @@ use crate::report::Failure;
 #[command(after_help = "Examples:\n  mcp disable github\n  mcp disable github --client claude-desktop --dry-run")]
 pub(crate) struct DisableArgs {
     #[command(flatten)]
-    what: What,
+    what: ServerArgs,
 }
 
 /// Switch a server on again
@@ -34,25 +32,11 @@ pub(crate) struct DisableArgs {
 #[command(after_help = "Examples:\n  mcp enable github\n  mcp enable github --client codex")]
 pub(crate) struct EnableArgs {
     #[command(flatten)]
-    what: What,
-}
-
-#[derive(Debug, clap::Args)]
-struct What {
-    /// The server's name
-    #[arg(add = ArgValueCompleter::new(complete::servers))]
-    name: String,
-    #[command(flatten)]
-    which: Which,
-    /// Only this scope
-    #[arg(long, value_enum)]
-    scope: Option<ScopeArg>,
-    #[command(flatten)]
-    doing: Doing,
+    what: ServerArgs,
 }
 
 pub(crate) fn disable(ctx: &Ctx, args: &DisableArgs) -> Result<Exit, Failure> {
-    let What { name, which, scope, doing } = &args.what;
+    let ServerArgs { name, which, scope, doing } = &args.what;
     let (items, unread) = items_with(ctx, name, which, scope.map(Scope::from), |site, os| {
         let (client, file, project, name) = (site.client, site.file, site.project.clone(), name.clone());
         Box::new(move |text| {
@@ -79,7 +63,7 @@ pub(crate) fn disable(ctx: &Ctx, args: &DisableArgs) -> Result<Exit, Failure> {
 }
 
 pub(crate) fn enable(ctx: &Ctx, args: &EnableArgs) -> Result<Exit, Failure> {
-    let What { name, which, scope, doing } = &args.what;
+    let ServerArgs { name, which, scope, doing } = &args.what;
     for id in &which.clients {
         ctx.client(id)?;
     }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use clap_complete::engine::ArgValueCompleter;
 use mcp_clients::descriptor::Scope;
 use mcp_clients::engine::{Job, JobError, Step};
 use mcp_clients::plan::{self, Change, Outcome};
@@ -10,9 +9,8 @@ use mcp_clients::survey::{self, FileState};
 use mcp_clients::undo;
 use mcp_os::journal::{Journal, Record};
 
-use crate::args::{Doing, ScopeArg, Which};
+use crate::args::{Doing, ServerArgs, Which};
 use crate::changes::{self, Item, Manner};
-use crate::complete;
 use crate::ctx::Ctx;
 use crate::exit::Exit;
 use crate::report::Failure;
@@ -28,23 +26,16 @@ use crate::report::Failure;
     after_help = "Examples:\n  mcp uninstall github --dry-run\n  mcp uninstall github --client codex\n  mcp rm github --scope project --yes"
 )]
 pub(crate) struct Args {
-    /// The server's name
-    #[arg(add = ArgValueCompleter::new(complete::servers))]
-    name: String,
     #[command(flatten)]
-    which: Which,
-    /// Only this scope
-    #[arg(long, value_enum)]
-    scope: Option<ScopeArg>,
-    #[command(flatten)]
-    doing: Doing,
+    what: ServerArgs,
 }
 
 pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
+    let ServerArgs { name, which, scope, doing } = &args.what;
     let records: Arc<Vec<Record>> = Arc::new(Journal::open(&ctx.dirs.state).list().map(|(r, _)| r).unwrap_or_default());
-    let (items, unread) = items_with(ctx, &args.name, &args.which, args.scope.map(Scope::from), |site, os| {
+    let (items, unread) = items_with(ctx, name, which, scope.map(Scope::from), |site, os| {
         let (client, file, project) = (site.client, site.file, site.project.clone());
-        let (name, path, records) = (args.name.clone(), site.path.clone(), Arc::clone(&records));
+        let (name, path, records) = (name.clone(), site.path.clone(), Arc::clone(&records));
         Box::new(move |text| {
             let change = Change::Uninstall { name: name.clone() };
             let planned = plan::plan(client, file, project.as_deref(), text, &change, os)?;
@@ -60,7 +51,7 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
             })
         })
     })?;
-    finish(ctx, "uninstall", &args.name, args.doing, args.which.clients.is_empty(), items, &unread)
+    finish(ctx, "uninstall", name, *doing, which.clients.is_empty(), items, &unread)
 }
 
 /// Asks, changes and reports; when the name is nowhere, says what there is.

@@ -37,7 +37,7 @@ pub(super) fn clients<'c>(ctx: &'c Ctx, args: &Args) -> Result<Vec<(&'c Descript
         return Err(Failure::missing("into which client?")
             .hint(format!("`--client CLIENT` names one ({here}), `--all-clients` takes all of them")));
     }
-    choose(ctx, &reports, asked)
+    choose(&reports, asked)
 }
 
 /// The scope asked for, else the user's, else the first the client has.
@@ -70,7 +70,7 @@ fn all<'c>(ctx: &Ctx, reports: &[ClientReport<'c>], asked: Option<Scope>) -> Res
     Ok(chosen)
 }
 
-fn choose<'c>(ctx: &Ctx, reports: &[ClientReport<'c>], asked: Option<Scope>) -> Result<Vec<(&'c Descriptor, Scope)>, Failure> {
+fn choose<'c>(reports: &[ClientReport<'c>], asked: Option<Scope>) -> Result<Vec<(&'c Descriptor, Scope)>, Failure> {
     let here: Vec<&ClientReport<'_>> = reports.iter().filter(|r| r.files.iter().any(|f| f.site.is_target)).collect();
     if here.is_empty() {
         return Err(Failure::missing("no client was found here").hint("`mcp clients --all` shows where we looked"));
@@ -104,6 +104,5 @@ fn choose<'c>(ctx: &Ctx, reports: &[ClientReport<'c>], asked: Option<Scope>) -> 
     if picked.is_empty() {
         return Err(Failure::missing("no client was chosen"));
     }
-    let _ = ctx;
     Ok(picked.into_iter().map(|i| (here[i].client, scope(here[i].client, asked))).collect())
 }
