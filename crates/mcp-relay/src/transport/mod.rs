@@ -1,0 +1,5 @@
+//! How frames come and go. Downstream: [`stdio`] (any pair of byte streams) and `http_server`. Upstream: [`child`] and
+//! `http_client`.
+
+pub mod child;
+pub mod stdio;

@@ -1,0 +1,264 @@
+//! One message: its bytes and where its envelope lies in them.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde::de::Deserializer;
+use serde_json::value::RawValue;
+
+/// What a message is, by the members it has (JSON-RPC 2.0, sections 4 and 5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `method` and `id`.
+    Request,
+    /// `method` without `id`.
+    Notification,
+    /// `result`.
+    Result,
+    /// `error`.
+    Error,
+}
+
+impl Kind {
+    /// An answer to a request, good or bad.
+    pub fn is_response(self) -> bool {
+        matches!(self, Self::Result | Self::Error)
+    }
+}
+
+/// Why bytes are no frame.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAFrame {
+    /// The text is no JSON, or an envelope member appears twice. Code `-32700`.
+    #[error("the text is not a JSON object with an envelope: {0}")]
+    Syntax(String),
+    /// A JSON array: a batch, which only revision 2025-03-26 has. Code `-32600`.
+    #[error("a batch of messages")]
+    Batch,
+    /// JSON, and no message. Code `-32600`.
+    #[error("neither a request, a notification nor a response")]
+    Shape,
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    method: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    params: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    result: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    error: Option<&'a RawValue>,
+}
+
+/// A member that is there with the value `null` is there: an `Option` alone would call it absent.
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+type Span = Range<usize>;
+
+/// One message as it arrived, without its line end.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    bytes: Bytes,
+    kind: Kind,
+    id: Option<Span>,
+    method: Option<Method>,
+    params: Option<Span>,
+    result: Option<Span>,
+    error: Option<Span>,
+}
+
+#[derive(Clone, Debug)]
+enum Method {
+    At(Span),
+    /// Spelt with escapes.
+    Decoded(Box<str>),
+}
+
+impl Frame {
+    /// Reads the envelope. The whole text is checked to be JSON; nothing inside `params`, `result` and `error` is looked at.
+    pub fn parse(bytes: Bytes) -> Result<Self, NotAFrame> {
+        let text = std::str::from_utf8(&bytes).map_err(|e| NotAFrame::Syntax(e.to_string()))?;
+        match text.trim_start().as_bytes().first() {
+            Some(b'[') => {
+                return match serde_json::from_str::<&RawValue>(text) {
+                    Ok(_) => Err(NotAFrame::Batch),
+                    Err(e) => Err(NotAFrame::Syntax(e.to_string())),
+                };
+            }
+            Some(b'{') => {}
+            _ => return Err(NotAFrame::Syntax("it does not begin with `{`".to_owned())),
+        }
+        let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|e| NotAFrame::Syntax(e.to_string()))?;
+        // A borrowed raw value points into the text it was read from.
+        let span = |raw: &RawValue| {
+            let start = raw.get().as_ptr() as usize - text.as_ptr() as usize;
+            start..start + raw.get().len()
+        };
+        let kind = match (&envelope.method, &envelope.id, &envelope.result, &envelope.error) {
+            (Some(_), Some(id), None, None) if id.get() != "null" => Kind::Request,
+            (Some(_), None, None, None) => Kind::Notification,
+            (None, _, Some(_), None) => Kind::Result,
+            (None, _, None, Some(_)) => Kind::Error,
+            _ => return Err(NotAFrame::Shape),
+        };
+        let method = match envelope.method {
+            None => None,
+            Some(raw) if !raw.get().starts_with('"') => return Err(NotAFrame::Shape),
+            Some(raw) if raw.get().contains('\\') => {
+                let decoded: String = serde_json::from_str(raw.get()).map_err(|e| NotAFrame::Syntax(e.to_string()))?;
+                Some(Method::Decoded(decoded.into()))
+            }
+            Some(raw) => {
+                let span = span(raw);
+                Some(Method::At(span.start + 1..span.end - 1))
+            }
+        };
+        if envelope.id.is_some_and(|id| id.get().starts_with(['{', '[', 't', 'f'])) {
+            return Err(NotAFrame::Shape);
+        }
+        let (id, params) = (envelope.id.map(span), envelope.params.map(span));
+        let (result, error) = (envelope.result.map(span), envelope.error.map(span));
+        Ok(Self { bytes, kind, id, method, params, result, error })
+    }
+
+    /// The messages of a batch, each as its own frame or the reason why it is none.
+    pub fn split_batch(bytes: &Bytes) -> Vec<Result<Self, NotAFrame>> {
+        let Ok(text) = std::str::from_utf8(bytes) else { return Vec::new() };
+        crate::object::elements(text).map(|span| Self::parse(bytes.slice(span))).collect()
+    }
+
+    /// The bytes as they came.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The text as it came.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.bytes).expect("a frame was checked to be UTF-8 when it was parsed")
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn at(&self, span: Option<&Span>) -> Option<&str> {
+        span.map(|s| &self.text()[s.clone()])
+    }
+
+    /// The id as it is spelt: `7`, `"a"`, `1.0`. Ids are compared as spelt, never as numbers.
+    pub fn id(&self) -> Option<&str> {
+        self.at(self.id.as_ref())
+    }
+
+    /// Where the id lies.
+    pub fn id_span(&self) -> Option<Range<usize>> {
+        self.id.clone()
+    }
+
+    /// The method, decoded; empty for a response.
+    pub fn method(&self) -> &str {
+        match &self.method {
+            None => "",
+            Some(Method::At(span)) => &self.text()[span.clone()],
+            Some(Method::Decoded(text)) => text,
+        }
+    }
+
+    /// The text of `params`.
+    pub fn params(&self) -> Option<&str> {
+        self.at(self.params.as_ref())
+    }
+
+    /// Where `params` lies.
+    pub fn params_span(&self) -> Option<Range<usize>> {
+        self.params.clone()
+    }
+
+    /// The text of `result`.
+    pub fn result(&self) -> Option<&str> {
+        self.at(self.result.as_ref())
+    }
+
+    /// Where `result` lies.
+    pub fn result_span(&self) -> Option<Range<usize>> {
+        self.result.clone()
+    }
+
+    /// The text of `error`.
+    pub fn error(&self) -> Option<&str> {
+        self.at(self.error.as_ref())
+    }
+
+    /// Where `error` lies.
+    pub fn error_span(&self) -> Option<Range<usize>> {
+        self.error.clone()
+    }
+
+    /// The code of an error response.
+    pub fn error_code(&self) -> Option<i64> {
+        crate::object::get(self.error()?, "code")?.parse().ok()
+    }
+
+    /// Where a member lies that is reached from the top of the message by these keys, as in
+    /// `["params", "_meta", "progressToken"]`.
+    pub fn find(&self, keys: &[&str]) -> Option<Range<usize>> {
+        let (first, rest) = keys.split_first()?;
+        let span = match *first {
+            "params" => self.params.clone()?,
+            "result" => self.result.clone()?,
+            "error" => self.error.clone()?,
+            other => crate::object::find(self.text(), other)?,
+        };
+        let inner = crate::object::find_path(&self.text()[span.clone()], rest)?;
+        Some(span.start + inner.start..span.start + inner.end)
+    }
+
+    /// The text of the member that is reached by these keys.
+    pub fn get(&self, keys: &[&str]) -> Option<&str> {
+        self.find(keys).map(|span| &self.text()[span])
+    }
+
+    /// The string of the member that is reached by these keys, decoded.
+    pub fn get_string(&self, keys: &[&str]) -> Option<String> {
+        serde_json::from_str(self.get(keys)?).ok()
+    }
+
+    /// Where the caller's progress token lies. Costs one search of the bytes where there is none.
+    pub fn progress_token_span(&self) -> Option<Range<usize>> {
+        let params = self.params.clone()?;
+        // An escaped spelling of the key is legal and never seen; then the token passes as it is and progress is lost.
+        memchr::memmem::find(&self.bytes[params], b"progressToken")?;
+        self.find(&["params", "_meta", "progressToken"])
+    }
+
+    /// Whether `text` occurs anywhere: a cheap question before a costly one.
+    pub fn contains(&self, text: &str) -> bool {
+        memchr::memmem::find(&self.bytes, text.as_bytes()).is_some()
+    }
+
+    /// The frame with some places replaced, and a line end.
+    pub fn spliced(&self, edits: &[(Range<usize>, &str)]) -> Bytes {
+        crate::splice::splice(&self.bytes, edits)
+    }
+
+    /// The frame with another id, and a line end.
+    pub fn with_id(&self, id: &str) -> Bytes {
+        match self.id_span() {
+            Some(span) => self.spliced(&[(span, id)]),
+            None => self.line(),
+        }
+    }
+
+    /// The frame as it is, and a line end.
+    pub fn line(&self) -> Bytes {
+        self.spliced(&[])
+    }
+}
