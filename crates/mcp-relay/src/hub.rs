@@ -148,10 +148,11 @@ impl Hub {
         match line {
             Line::Text(bytes) => {
                 self.0.observers.frame(Hop::Server, Direction::ToClient, &bytes);
-                let event = Frame::parse(bytes.clone()).map(|frame| Event::Upstream(frame, None)).unwrap_or_else(|_| {
+                let frame = Frame::parse(bytes.clone()).ok();
+                if frame.is_none() {
                     self.note(&Note::Log(format!("stdout: {}", shortened(&bytes))));
-                    Event::Noise
-                });
+                }
+                let event = frame.map_or(Event::Noise, |frame| Event::Upstream(frame, None));
                 self.drive(event);
             }
             Line::TooLong { size, head, tail } => self.drive(Event::TooLong(size, id_in(&head).or_else(|| id_in(&tail)))),
