@@ -306,6 +306,8 @@ impl Shared {
             Era::Modern => version::NEWEST.into(),
         };
         self.up.state = State::Ready;
+        // A question that was never answered is no call any more.
+        self.calls.retain(|_, call| !matches!(call.purpose, Purpose::Opening));
         self.up.ready_since = Some(self.now);
         if era != opener && self.config.upstream_era == UpstreamEra::Auto && self.up.known != Some(era) {
             self.up.known = Some(era);

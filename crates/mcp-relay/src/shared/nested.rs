@@ -245,7 +245,9 @@ impl Shared {
         let Some(nested) = self.nested.get(&id) else { return };
         let peer = nested.peer;
         let stream = nested.call.and_then(|id| self.calls.get(&id)).map(|c| c.stream);
-        self.send(peer, stream, Class::Notification, cancellation(&id.to_string(), Some(why)));
+        if self.clients.contains_key(&peer) {
+            self.send(peer, stream, Class::Notification, cancellation(&id.to_string(), Some(why)));
+        }
         if let Some(Nested { kind: NestedKind::Server(theirs), .. }) = self.forget_question(id)
             && self.up.is_ready()
         {
