@@ -511,10 +511,9 @@ impl Shared {
 
     /// The end of draining: nobody waits for anything any more.
     pub(super) fn close_when_done(&mut self) {
-        let is_busy = self
-            .calls
-            .values()
-            .any(|c| !matches!(c.purpose, Purpose::Listen | Purpose::Wishes(_) | Purpose::Opening | Purpose::Unheard));
+        let is_busy = self.calls.values().any(|c| {
+            !matches!(c.purpose, Purpose::Listen | Purpose::Wishes(_) | Purpose::Opening | Purpose::Unheard | Purpose::Barrier(_))
+        });
         if is_busy || !self.parked.is_empty() || std::mem::replace(&mut self.is_closing, true) {
             return;
         }

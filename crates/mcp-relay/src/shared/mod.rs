@@ -52,7 +52,6 @@ pub use config::{Attribution, ClientCapabilities, Config, Restart, UpstreamEra};
 use histogram::Histogram;
 use lifecycle::Up;
 use listens::Listen;
-use turns::Unit;
 
 /// The route.
 pub struct Shared {
@@ -191,6 +190,7 @@ impl Shared {
 
     fn on_tick(&mut self) {
         self.tick_lifecycle();
+        self.tick_turns();
         self.tick_nested();
         self.tick_parked();
         self.tick_rounds();
