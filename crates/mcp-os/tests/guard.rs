@@ -148,7 +148,9 @@ fn a_group_of_another_age_is_left_alone() {
     assert!(!runs(same));
     assert!(runs(other));
     kill_group(other);
-    servers.iter_mut().for_each(|s| drop(s.process.wait()));
+    for server in &mut servers {
+        server.process.wait().unwrap();
+    }
 }
 
 #[test]

@@ -17,7 +17,9 @@ fn frames_pass_both_ways_in_order_and_unchanged() {
         let peer = join(&server);
         let sent: Vec<String> =
             (0..10_000).map(|n| format!(r#"{{"x":1E400, "method":"m","n":{n},"text":"{}"}}"#, "ä".repeat(n % 50))).collect();
-        sent.iter().for_each(|text| say(&server, peer, text));
+        for text in &sent {
+            say(&server, peer, text);
+        }
         until("all to come back", || server.record.from_server.borrow().len() == sent.len()).await;
         assert_eq!(*server.record.from_server.borrow(), sent);
         server.hub.drain();
@@ -338,7 +340,9 @@ fn several_threads_have_servers_of_their_own() {
             })
         })
         .collect();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
 }
 
 #[test]

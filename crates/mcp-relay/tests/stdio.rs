@@ -26,7 +26,7 @@ struct House {
 
 fn house_with(limits: Limits) -> House {
     let (record, server) = (Rc::new(Record::default()), Rc::new(Fake::default()));
-    let hub = Hub::new(Plain::new(&record), Box::new(FakeConnector(Rc::clone(&server))), limits);
+    let hub = Hub::new(Box::new(Plain::new(&record)), Box::new(FakeConnector(Rc::clone(&server))), limits);
     hub.start();
     House { hub, record, server }
 }

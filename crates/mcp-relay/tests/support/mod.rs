@@ -48,8 +48,8 @@ pub(crate) struct Plain {
 }
 
 impl Plain {
-    pub(crate) fn new(record: &Rc<Record>) -> Box<Self> {
-        Box::new(Self { record: Rc::clone(record), peers: Vec::new(), asked: HashMap::new() })
+    pub(crate) fn new(record: &Rc<Record>) -> Self {
+        Self { record: Rc::clone(record), peers: Vec::new(), asked: HashMap::new() }
     }
 }
 
@@ -185,7 +185,7 @@ pub(crate) fn start_with(
     };
     let connector = change(ChildConnector::new(spec, sink).with_patience(patience));
     let record = Rc::new(Record::default());
-    let hub = Hub::new(Plain::new(&record), Box::new(connector), limits);
+    let hub = Hub::new(Box::new(Plain::new(&record)), Box::new(connector), limits);
     let log = Rc::new(RefCell::new(Vec::new()));
     {
         let log = Rc::clone(&log);
