@@ -4,8 +4,10 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use mcp_os::guard::Guard;
 use mcp_relay::hub::Limits;
 use mcp_relay::transport::child::{Patience, Spec};
 use support::*;
@@ -62,13 +64,18 @@ fn a_killed_server_is_told_with_the_signal() {
 #[test]
 fn what_a_server_wrote_before_it_died_is_read() {
     local(async {
-        // Far more than a pipe holds, then a last line without an end.
-        let script = "i=0; while [ $i -lt 3000 ]; do echo '{\"method\":\"m\",\"text\":\"0123456789012345678901234567890123456789\"}'; \
-                      i=$((i+1)); done; printf '{\"method\":\"last\"}'; kill -9 $$";
+        // Less than a pipe holds but more lines than are handled in one turn, and a last one without an end.
+        let script = "yes '{\"method\":\"m\"}' | head -n 4000; echo 'no good' >&2; printf '{\"method\":\"last\"}'; kill -9 $$";
         let server = start(shell(script), Patience::default());
-        assert_eq!(server.fate().await.text, "was killed by signal 9 (SIGKILL)");
+        let pid = server.pid();
+        // Nothing is read meanwhile, since this is the thread that would do it.
+        while runs(pid) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let fate = server.fate().await;
+        assert_eq!((fate.text.as_str(), &fate.stderr[..]), ("was killed by signal 9 (SIGKILL)", &["no good".to_owned()][..]));
         let seen = server.record.from_server.borrow();
-        assert_eq!((seen.len(), seen.last().unwrap().as_str()), (3001, r#"{"method":"last"}"#));
+        assert_eq!((seen.len(), seen.last().unwrap().as_str()), (4001, r#"{"method":"last"}"#));
     });
 }
 
@@ -201,6 +208,39 @@ fn a_server_does_not_survive_its_thread() {
         server.pid()
     });
     assert!(!exists(pid), "it runs, or is a zombie");
+}
+
+#[test]
+fn the_guard_is_told_of_a_server_and_of_its_end() {
+    local(async {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("told");
+        let script = format!("exec /bin/cat >'{}'", file.display());
+        let guard = Arc::new(Guard::start_with("/bin/sh".as_ref(), &["-c".into(), script.into()]).unwrap());
+        let told = || std::fs::read_to_string(&file).unwrap_or_default();
+        let server =
+            start_with(shell("exec cat"), Patience::default(), Limits::default(), |connector| connector.with_guard(guard));
+        let pid = server.pid();
+        let start = mcp_os::proc::start_time(pid).unwrap();
+        until("the beginning to be told", || told() == format!("+{pid} {start}\n")).await;
+        server.hub.drain();
+        server.fate().await;
+        until("the end to be told", || told() == format!("+{pid} {start}\n-{pid}\n")).await;
+    });
+}
+
+#[test]
+fn a_guard_that_ends_at_once_harms_no_server() {
+    local(async {
+        let guard = Arc::new(Guard::start_with("/bin/true".as_ref(), &[]).unwrap());
+        let id = guard.id();
+        until("it to end", || !runs(id)).await;
+        let server =
+            start_with(shell("exec cat"), Patience::default(), Limits::default(), |connector| connector.with_guard(guard));
+        let peer = join(&server);
+        say(&server, peer, r#"{"method":"m"}"#);
+        until("an answer", || server.record.answers.get() == 1).await;
+    });
 }
 
 #[test]
