@@ -223,6 +223,11 @@ impl Hub {
         self.drive(Event::Resumed(peer, ticket));
     }
 
+    /// See [`Route::in_flight`].
+    pub fn in_flight(&self, peer: PeerId) -> usize {
+        self.0.route.borrow().in_flight(peer)
+    }
+
     /// See [`Route::mirrored`].
     pub fn mirrored(&self, tool: &str) -> Option<Rc<[Mirrored]>> {
         self.0.route.borrow().mirrored(tool)

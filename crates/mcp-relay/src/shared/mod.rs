@@ -246,6 +246,11 @@ impl Route for Shared {
         self.report(now)
     }
 
+    fn in_flight(&self, peer: PeerId) -> usize {
+        let open = self.clients.get(&peer).map_or(0, |client| client.open.len());
+        open + self.waiting.iter().filter(|(p, ..)| *p == peer).count()
+    }
+
     fn ticket(&self, peer: PeerId) -> Option<String> {
         self.ticket_for(peer)
     }
