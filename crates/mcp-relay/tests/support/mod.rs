@@ -93,9 +93,9 @@ impl Route for Plain {
             Event::Noise => self.record.noise.set(self.record.noise.get() + 1),
             Event::TooLong(size, id) => self.record.too_long.borrow_mut().push((size, id)),
             Event::UpstreamClosed(fate) => self.record.fates.borrow_mut().push(fate),
-            Event::Resumed(..) | Event::Drain => actions.push(Action::Close),
+            Event::Drain => actions.push(Action::Close),
             Event::Start => actions.push(Action::Open),
-            Event::Abandoned(..) | Event::Tick => {}
+            Event::Abandoned(..) | Event::Resumed(..) | Event::Tick => {}
         }
     }
 
