@@ -1,5 +1,6 @@
 //! How frames come and go. Downstream: [`stdio`] (any pair of byte streams) and `http_server`. Upstream: [`child`] and
-//! `http_client`.
+//! [`http_client`].
 
 pub mod child;
+pub mod http_client;
 pub mod stdio;
