@@ -233,6 +233,11 @@ impl Hub {
         self.0.route.borrow().mirrored(tool)
     }
 
+    /// A line for the server's log, from a transport.
+    pub fn log(&self, text: String) {
+        self.note(&Note::Log(text));
+    }
+
     fn note(&self, note: &Note) {
         self.0.observers.note(note);
         let listener = self.0.on_note.borrow().clone();

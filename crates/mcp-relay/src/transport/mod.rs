@@ -3,5 +3,6 @@
 
 pub mod child;
 mod gather;
+pub mod http_client;
 pub mod http_server;
 pub mod stdio;
