@@ -15,7 +15,6 @@ mod share;
 
 /// An intended change of one file.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "a handful exist per command")]
 pub enum Change {
     /// Add a server, or with `force` replace how an existing one is reached.
     Install {

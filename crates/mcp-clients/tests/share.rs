@@ -15,7 +15,7 @@ use mcp_clients::share::{self, RunOnce, Shared};
 use mcp_clients::undo;
 use mcp_edit::{Document, Value};
 use mcp_os::file::Target;
-use mcp_os::journal::{FileEdit, Journal, Origin, Record};
+use mcp_os::journal::{FileEdit, Header, Origin, Record};
 
 const PROGRAM: &str = "/opt/mcp/bin/mcp";
 
@@ -76,14 +76,22 @@ impl Site<'_> {
     }
 }
 
-/// One record for each edit, newest first.
+/// One record for each edit, newest first, as the journal lists them.
 fn records(edits: &[FileEdit]) -> Vec<Record> {
-    let dir = tempfile::tempdir().unwrap();
-    let journal = Journal::open(dir.path());
-    for edit in edits {
-        journal.begin("test", serde_json::Value::Null).unwrap().append(vec![edit.clone()]).unwrap();
-    }
-    journal.list().unwrap().0
+    let record = |(i, edit): (usize, &FileEdit)| Record {
+        header: Header {
+            schema: String::new(),
+            id: i as u64 + 1,
+            time_unix_ms: 0,
+            command: String::new(),
+            details: serde_json::Value::Null,
+        },
+        edits: vec![edit.clone()],
+        abandoned: Vec::new(),
+        undone_by: None,
+        damaged_lines: 0,
+    };
+    edits.iter().enumerate().rev().map(record).collect()
 }
 
 /// What an entry says, but for how its server is started.

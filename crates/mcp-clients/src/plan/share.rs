@@ -25,7 +25,7 @@ impl Work<'_> {
         let new = match (self.stdio_of(&entry.launch), inner) {
             (Some(shape), Launch::Stdio(stdio)) => {
                 if stdio.command.as_literal().is_none() {
-                    return Err(self.not_shareable(
+                    return Err(not_shareable(
                         name,
                         format!("its command `{}` is known to {} only", stdio.command, self.client.name),
                         "write the program's path out in the entry, then share it",
@@ -35,7 +35,7 @@ impl Work<'_> {
                 let mut words = self.spelled(&how.words(inner))?;
                 words.push(self.spell(&stdio.command, Part::Args)?);
                 words.extend(words_of(shape, self.launch_in(&old)).into_iter().skip(rest));
-                let relaunched = self.with_words(shape, &old, words);
+                let relaunched = self.with_words(shape, &old, &words);
                 self.with_home(shape, relaunched, how)?
             }
             _ => self.with_launch(name, &old, how.wrap(inner), &mut notes)?,
@@ -64,7 +64,7 @@ impl Work<'_> {
             (Launch::Stdio(stdio), Some(before)) => {
                 let mut words = vec![self.spell(&stdio.command, Part::Command)?];
                 words.extend(words_of(shape, self.launch_in(&old)).into_iter().skip(before + 1));
-                without_home(shape, self.with_words(shape, &old, words), self.client.entry.nested.as_deref())
+                without_home(shape, &self.with_words(shape, &old, &words), self.client.entry.nested.as_deref())
             }
             (inner, _) => self.with_launch(name, &old, self.fitting(inner), &mut notes)?,
         };
@@ -98,12 +98,8 @@ impl Work<'_> {
 
     fn entry_to_share(&self, name: &str, value: &Value) -> Result<Entry, PlanError> {
         self.client.entry.read(value, self.file.named_by.as_deref()).map_err(|error| {
-            self.not_shareable(name, error.to_string(), "only an entry that starts a program or calls an address can be shared")
+            not_shareable(name, error.to_string(), "only an entry that starts a program or calls an address can be shared")
         })
-    }
-
-    fn not_shareable(&self, name: &str, why: String, hint: &'static str) -> PlanError {
-        PlanError::NotShareable { name: name.to_owned(), why, hint }
     }
 
     fn stdio_of(&self, launch: &Launch) -> Option<&StdioShape> {
@@ -136,11 +132,11 @@ impl Work<'_> {
     }
 
     /// The entry with another program and other arguments in the places it has them.
-    fn with_words(&self, shape: &StdioShape, entry: &Value, words: Vec<Value>) -> Value {
+    fn with_words(&self, shape: &StdioShape, entry: &Value, words: &[Value]) -> Value {
         let put = |launch: &Value| {
             let mut launch = launch.clone();
             if shape.command_is_list {
-                set(&mut launch, &shape.command, Value::Array(words.clone()), None);
+                set(&mut launch, &shape.command, Value::Array(words.to_vec()), None);
                 return launch;
             }
             let (command, args) = words.split_first().expect("a launch has a program");
@@ -206,6 +202,10 @@ fn own(launch: &Launch) -> Launch {
     launch
 }
 
+fn not_shareable(name: &str, why: String, hint: &'static str) -> PlanError {
+    PlanError::NotShareable { name: name.to_owned(), why, hint }
+}
+
 /// The program and its arguments, as they are spelled.
 fn words_of(shape: &StdioShape, launch: &Value) -> Vec<Value> {
     let list = |key: &str| launch.get(key).and_then(Value::as_array).unwrap_or_default().to_vec();
@@ -215,8 +215,8 @@ fn words_of(shape: &StdioShape, launch: &Value) -> Vec<Value> {
     launch.get(&shape.command).cloned().into_iter().chain(list(&shape.args)).collect()
 }
 
-fn without_home(shape: &StdioShape, entry: Value, nested: Option<&str>) -> Value {
-    within(&entry, nested, |launch| {
+fn without_home(shape: &StdioShape, entry: &Value, nested: Option<&str>) -> Value {
+    within(entry, nested, |launch| {
         let mut launch = launch.clone();
         for key in &shape.env.0 {
             let Some(variables) = launch.get(key).and_then(Value::as_object) else { continue };
