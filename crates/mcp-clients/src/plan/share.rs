@@ -13,6 +13,15 @@ use crate::text::Text;
 impl Work<'_> {
     /// Makes an entry join a shared server. One that does already is given new options only where `anew` says so.
     pub(super) fn share(&self, name: &str, how: &RunOnce, anew: bool) -> Result<Worked, PlanError> {
+        self.shared(name, how, anew).map_err(|error| match error {
+            PlanError::Write(why) => {
+                not_shareable(name, why.to_string(), "leave this entry as it is; `--client` names the clients to change")
+            }
+            other => other,
+        })
+    }
+
+    fn shared(&self, name: &str, how: &RunOnce, anew: bool) -> Result<Worked, PlanError> {
         let Some((path, old)) = self.find(name)? else { return Ok((Outcome::NotThere, Vec::new(), Vec::new())) };
         let entry = self.entry_to_share(name, &old)?;
         let before = Shared::of(&entry.launch);
