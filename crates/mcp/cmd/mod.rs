@@ -9,6 +9,7 @@ pub(crate) mod list;
 pub(crate) mod login;
 pub(crate) mod man;
 pub(crate) mod serve;
+pub(crate) mod share;
 pub(crate) mod switch;
 pub(crate) mod undo;
 pub(crate) mod uninstall;
