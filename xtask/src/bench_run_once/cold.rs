@@ -24,8 +24,12 @@ pub(super) fn run(bench: &mut Bench) -> Result<()> {
     let stdio =
         |words: &[String]| -> Vec<String> { ["cold-stdio", "--"].map(str::to_owned).iter().chain(words).cloned().collect() };
 
-    let served: Vec<_> =
-        bench.programs.http().into_iter().filter(|s| s.part != Part::Bridged && s.eras.contains(&Era::Legacy)).collect();
+    let served: Vec<_> = bench
+        .programs
+        .http()
+        .into_iter()
+        .filter(|s| !matches!(s.part, Part::Bridged | Part::Direct) && s.eras.contains(&Era::Legacy))
+        .collect();
 
     let (load, shim) = (&bench.load, stdio(&bench.programs.shim()));
     let mut candidates: Vec<Candidate<'_>> = vec![

@@ -74,7 +74,8 @@ fn once(bench: &Bench, at: &Running, era: Era, clients: usize) -> Result<Sample>
 }
 
 fn report(bench: &mut Bench, running: &[Candidate], samples: &[Vec<Sample>], era: Era, clients: usize, table: &mut Table) {
-    let Some(base) = samples.first() else { return };
+    let is_base = |candidate: &&Candidate| candidate.as_ref().is_some_and(|(system, _)| system.part == Part::Baseline);
+    let Some(base) = running.iter().position(|candidate| is_base(&candidate)).map(|index| &samples[index]) else { return };
     for (candidate, rounds) in running.iter().zip(samples) {
         let Some((system, _)) = candidate else { continue };
         let (speed, cpu) = (ratio(rounds, base, "per_second"), ratio(rounds, base, "cpu_ms_per_call"));
@@ -91,7 +92,7 @@ fn report(bench: &mut Bench, running: &[Candidate], samples: &[Vec<Sample>], era
             figure(middle(rounds, "pss_kib") / 1024.0),
             figure(median([rounds.iter().map(Sample::faults).sum()])),
         ]);
-        if system.part == Part::Peer {
+        if matches!(system.part, Part::Peer | Part::Direct) {
             continue;
         }
         let what = |what: &str| format!("{} over HTTP, {clients} {} clients: {what}", system.name, era.word());

@@ -16,7 +16,7 @@ const SIZES: [(usize, &str); 2] = [(1 << 20, "1 MiB"), (10 << 20, "10 MiB")];
 pub(super) fn run(bench: &mut Bench) -> Result<()> {
     let era = Era::Legacy;
     let by_pipe = stdio::systems(&bench.programs)?;
-    let by_http = bench.programs.http().into_iter().filter(|system| matches!(system.part, Part::Baseline | Part::Ours)).collect();
+    let by_http = bench.programs.http().into_iter().filter(|system| !matches!(system.part, Part::Bridged | Part::Peer)).collect();
     let by_http: Vec<_> = http::start(by_http, era)?.into_iter().flatten().collect();
     let names: Vec<String> = by_pipe
         .iter()
@@ -48,7 +48,9 @@ pub(super) fn run(bench: &mut Bench) -> Result<()> {
             }
         }
         for (name, rounds) in names.iter().zip(&samples) {
-            let times = ratio(rounds, &samples[0], "p50_us");
+            // Pipes beside pipes, HTTP beside HTTP.
+            let base = if name.ends_with("HTTP") { &samples[by_pipe.len()] } else { &samples[0] };
+            let times = ratio(rounds, base, "p50_us");
             table.row([shown.to_owned(), name.clone(), figure(middle(rounds, "p50_us") / 1000.0), figure(times)]);
             if name.starts_with("mcp") {
                 bench.verdict.at_most(&format!("{name}: {shown} / direct"), times, 1.5, "x");

@@ -110,7 +110,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
 
     let programs = Programs::get(release_build()?, options.with_peers)?;
     let load = Load { program: programs.load.clone() };
-    let (rounds, seconds) = if options.quick { (3, 0.4) } else { (7, 1.5) };
+    let (rounds, seconds) = if options.quick { (5, 0.2) } else { (15, 0.5) };
     let mut bench = Bench { programs, load, rounds, seconds, verdict: Verdict::default() };
     println!(
         "{rounds} rounds of {seconds} s, taking turns; medians. Calls echo 256 bytes; every answer is checked. CPU is the processor \

@@ -45,6 +45,8 @@ impl Era {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Part {
     Baseline,
+    /// The server by itself.
+    Direct,
     Ours,
     /// Ours where the server speaks the other era: told, not judged.
     Bridged,
@@ -218,7 +220,7 @@ impl Programs {
         Ok(())
     }
 
-    /// What serves HTTP: the baseline first, then ours.
+    /// What serves HTTP: the server itself, the baseline, then ours.
     pub(crate) fn http(&self) -> Vec<HttpSystem> {
         let ours = |upstream: Era| {
             let mut command: Vec<String> =
@@ -229,6 +231,7 @@ impl Programs {
         let system =
             |name: &str, part, command, eras: &[Era]| HttpSystem { name: name.to_owned(), part, command, eras: eras.into() };
         let mut systems = vec![
+            system("direct", Part::Direct, vec![text(&self.echo), "--http".into()], &Era::BOTH),
             system("bare bridge", Part::Baseline, vec![text(&self.bare), "--".into(), text(&self.echo)], &Era::BOTH),
             system("mcp run-once", Part::Ours, ours(Era::Legacy), &[Era::Legacy]),
             system("mcp run-once", Part::Ours, ours(Era::Modern), &[Era::Modern]),
@@ -243,7 +246,7 @@ impl Programs {
     pub(crate) fn direct(&self) -> Result<StdioSystem> {
         Ok(StdioSystem {
             name: "direct",
-            part: Part::Baseline,
+            part: Part::Direct,
             client: vec![text(&self.echo)],
             watched: Vec::new(),
             _holder: None,

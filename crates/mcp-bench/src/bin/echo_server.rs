@@ -1,13 +1,20 @@
 //! A stdio MCP server that costs as little as one can: it answers each line as soon as it was read, with what the line held.
 //!
 //! `echo` gives back its `message`, `blob` a text of `size` bytes. `--era legacy` or `--era modern` refuses the other era.
+//! With `--http` it listens itself and prints its URL: what HTTP costs with nothing between client and server.
+#![allow(clippy::print_stdout, reason = "the first line on standard output is the URL")]
 
 use std::{
     io::{self, Read as _, Write as _},
+    net::{Ipv4Addr, TcpListener, TcpStream},
     process::ExitCode,
+    thread,
 };
 
-use mcp_bench::json::{member, number, path};
+use mcp_bench::{
+    http::Head,
+    json::{member, number, path},
+};
 
 /// As much as a pipe holds; a longer line makes it grow.
 const BUFFER: usize = 64 * 1024;
@@ -23,6 +30,9 @@ enum Era {
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
+    if words == ["--http"] {
+        return if listen().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let era = match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] | ["--era", "both"] => Era::Both,
         ["--era", "legacy"] => Era::Legacy,
@@ -93,6 +103,43 @@ fn unbuffered_stdout() -> impl io::Write {
         }
     }
     Flushed(io::stdout().lock())
+}
+
+fn listen() -> io::Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    println!("http://{}/mcp", listener.local_addr()?);
+    for stream in listener.incoming() {
+        let stream = stream?;
+        thread::Builder::new().stack_size(BUFFER).spawn(move || connection(stream))?;
+    }
+    Ok(())
+}
+
+fn connection(mut stream: TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let (mut buffer, mut filled) = (vec![0; 4 * 1024], 0);
+    let (mut answers, mut response) = (Vec::new(), Vec::new());
+    loop {
+        let whole = Head::parse(&buffer[..filled]).map(|head| (head.length, head.length + head.content_length().unwrap_or(0)));
+        let Some((head, end)) = whole.filter(|(_, end)| *end <= filled) else {
+            buffer.resize(buffer.len().max(whole.map_or(filled + 1024, |(_, end)| end)), 0);
+            match stream.read(&mut buffer[filled..])? {
+                0 => return Ok(()),
+                length => filled += length,
+            }
+            continue;
+        };
+        answers.clear();
+        answer(&buffer[head..end], Era::Both, &mut answers);
+        response.clear();
+        let status = if answers.is_empty() { "202 Accepted" } else { "200 OK" };
+        let length = answers.len();
+        write!(response, "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n")?;
+        response.append(&mut answers);
+        stream.write_all(&response)?;
+        buffer.copy_within(end..filled, 0);
+        filled -= end;
+    }
 }
 
 fn answer(line: &[u8], era: Era, answers: &mut Vec<u8>) {
