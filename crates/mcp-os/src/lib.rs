@@ -6,11 +6,14 @@
 //! [`commit`](write::Prepared::commit).
 
 pub mod clock;
+pub mod detach;
 pub mod dirs;
 pub mod file;
 pub mod journal;
 pub mod lock;
+pub mod private;
 pub mod process;
+pub mod pump;
 mod sys;
 pub mod which;
 pub mod write;
