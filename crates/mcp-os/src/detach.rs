@@ -58,18 +58,3 @@ pub fn raise_open_files() {
         }
     }
 }
-
-/// Whether a process with this number is there.
-pub fn is_alive(pid: u32) -> bool {
-    #[cfg(unix)]
-    {
-        let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) else { return false };
-        // Someone else's process may not be signalled, but it is there.
-        !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH))
-    }
-    #[cfg(not(unix))]
-    {
-        let _ = pid;
-        true
-    }
-}

@@ -154,6 +154,12 @@ pub trait Route {
     /// How things stand.
     fn status(&self, now: Instant) -> Status;
 
+    /// Requests of a client that have had no answer yet, those that still wait for the server to start included. A client whose
+    /// input has ended is let go when there are none.
+    fn in_flight(&self, _peer: PeerId) -> usize {
+        0
+    }
+
     /// The arguments of a tool that have to be repeated in headers, as far as the tool's schema went by.
     fn mirrored(&self, _tool: &str) -> Option<Rc<[Mirrored]>> {
         None
