@@ -42,7 +42,7 @@ impl Via {
 }
 
 /// A client that came.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Arrival {
     /// How.
     pub via: Via,
@@ -130,6 +130,8 @@ pub enum Note {
     Busy,
     /// The server is not started again: it failed too often.
     GaveUp(String),
+    /// What [`Event::Drain`] began is done.
+    Ended,
 }
 
 /// An argument of a tool that a modern HTTP client repeats in a header (basic/transports/streamable-http).
