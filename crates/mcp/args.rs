@@ -53,6 +53,9 @@ enum Command {
     Disable(cmd::switch::DisableArgs),
     Enable(cmd::switch::EnableArgs),
     Undo(cmd::undo::Args),
+    RunOnce(Box<cmd::run_once::Args>),
+    Daemon(cmd::daemon::Args),
+    Ps(cmd::daemon::StatusArgs),
     Serve(cmd::serve::Args),
     Demo(cmd::demo::Args),
     Config(cmd::config::Args),
@@ -86,6 +89,7 @@ pub(crate) fn run() -> Exit {
 fn dispatch(ui: Ui, command: Command) -> Result<Exit, Failure> {
     match command {
         // These need no home directory.
+        Command::RunOnce(args) => cmd::run_once::run(ui, &args),
         Command::Serve(args) => cmd::serve::run(ui, &args),
         Command::Completions(args) => cmd::completions::run(ui, &args),
         Command::Man(args) => cmd::man::run(ui, &args),
@@ -105,6 +109,8 @@ fn at_home(ctx: &Ctx, command: Command) -> Result<Exit, Failure> {
         Command::Disable(args) => cmd::switch::disable(ctx, &args),
         Command::Enable(args) => cmd::switch::enable(ctx, &args),
         Command::Undo(args) => cmd::undo::run(ctx, &args),
+        Command::Daemon(args) => cmd::daemon::run(ctx, &args),
+        Command::Ps(args) => cmd::daemon::status(ctx, &args),
         Command::Demo(args) => cmd::demo::run(ctx, &args),
         Command::Config(args) => cmd::config::run(ctx, &args),
         other => dispatch(ctx.ui, other),

@@ -64,7 +64,9 @@ pub fn status(place: &Place) -> Result<Report, AskError> {
 /// Asks daemons that leave.
 pub fn ask_leaving(place: &Place, request: &Request) -> Vec<Reply> {
     let sockets = place.leaving_sockets().into_iter();
-    sockets.filter_map(|(_, socket)| Link::connect_to(&socket).ok().flatten().and_then(|link| ask_on(&link, request).ok())).collect()
+    sockets
+        .filter_map(|(_, socket)| Link::connect_to(&socket).ok().flatten().and_then(|link| ask_on(&link, request).ok()))
+        .collect()
 }
 
 /// Replaces the daemon by a new one, which serves new clients while the old one serves its last. `false`: there was none.

@@ -54,7 +54,8 @@ impl Log {
         match self.write(line.as_bytes()) {
             Ok(()) => {
                 if self.failed.take().is_some() {
-                    let note = format!("{} mcp: {} lines before this one could not be written\n", time(clock::now_ms()), self.lost);
+                    let note =
+                        format!("{} mcp: {} lines before this one could not be written\n", time(clock::now_ms()), self.lost);
                     self.lost = 0;
                     let _ = self.write(note.as_bytes());
                 }

@@ -74,6 +74,13 @@ pub struct Http {
     pub token: String,
 }
 
+impl Http {
+    /// A URL that works as it is.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/{}/mcp", self.port, self.token)
+    }
+}
+
 impl Store {
     /// Reads the file. What cannot be read is an empty store and a sentence about it.
     pub fn load(place: &Place) -> (Self, Option<String>) {
