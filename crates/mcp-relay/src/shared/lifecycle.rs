@@ -306,6 +306,8 @@ impl Shared {
             Era::Modern => version::NEWEST.into(),
         };
         self.up.state = State::Ready;
+        // A question that was never answered is no call any more.
+        self.calls.retain(|_, call| !matches!(call.purpose, Purpose::Opening));
         self.up.ready_since = Some(self.now);
         if era != opener && self.config.upstream_era == UpstreamEra::Auto && self.up.known != Some(era) {
             self.up.known = Some(era);
@@ -322,6 +324,7 @@ impl Shared {
         if era == Era::Legacy && opener == Era::Modern {
             self.say_initialized();
         }
+        self.finish_resuming();
         self.dispatch_waiting();
     }
 
@@ -376,6 +379,9 @@ impl Shared {
                 None => author::our_error(Some(id), "server-not-opened", why),
             };
             self.answer(peer, stream, answer);
+        }
+        for (peer, _) in std::mem::take(&mut self.resuming) {
+            self.out.push(Action::End(peer, why.to_owned()));
         }
         if is_replay {
             self.end_sessions(why);
@@ -509,10 +515,9 @@ impl Shared {
 
     /// The end of draining: nobody waits for anything any more.
     pub(super) fn close_when_done(&mut self) {
-        let is_busy = self
-            .calls
-            .values()
-            .any(|c| !matches!(c.purpose, Purpose::Listen | Purpose::Wishes(_) | Purpose::Opening | Purpose::Unheard));
+        let is_busy = self.calls.values().any(|c| {
+            !matches!(c.purpose, Purpose::Listen | Purpose::Wishes(_) | Purpose::Opening | Purpose::Unheard | Purpose::Barrier(_))
+        });
         if is_busy || !self.parked.is_empty() || std::mem::replace(&mut self.is_closing, true) {
             return;
         }

@@ -228,6 +228,9 @@ impl Client {
 
     /// Waits until the server has read enough. `false`: the client left meanwhile.
     async fn has_room<R>(&self, reader: &R, is_gone: impl Fn(&R) -> bool) -> bool {
+        if self.hub.room().now_or_never().is_some() {
+            return true;
+        }
         while timeout(Duration::from_secs(1), self.hub.room()).await.is_err() {
             if is_gone(reader) {
                 return false;
