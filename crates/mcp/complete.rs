@@ -62,7 +62,7 @@ fn servers_where(current: &OsStr, keep: impl Fn(&survey::Server) -> bool) -> Vec
 }
 
 /// Names of shared servers: those that run, those that stay, and those with a log.
-pub(crate) fn shared_servers(current: &OsStr) -> Vec<CompletionCandidate> {
+pub(crate) fn running_servers(current: &OsStr) -> Vec<CompletionCandidate> {
     let Ok(ctx) = Ctx::new(Ui::new(true)) else { return Vec::new() };
     let place = mcp_daemon::place::Place::new(&ctx.dirs.daemon);
     let report = mcp_daemon::client::status(&place).unwrap_or_default();
