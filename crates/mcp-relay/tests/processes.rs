@@ -11,11 +11,12 @@ use std::time::Duration;
 use mcp_relay::hub::{Hub, Limits};
 use mcp_relay::shared::{Config, Shared};
 use mcp_relay::transport::child::{ChildConnector, Patience, Spec};
-use mcp_relay::transport::stdio::{self, Ended, Reason};
+use mcp_relay::transport::stdio::{self, Ended, Reason, Session};
 use serde_json::{Value, json};
 use support::{DEADLINE, arrival, exists, hasty, local, until};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 /// Answers calls with their arguments. `die` makes it end, `never` is not answered, `big` is answered with so many bytes.
@@ -186,6 +187,52 @@ fn a_server_that_dies_takes_no_client_with_it() {
         while answer(&mut one).await["id"] != json!(2) {}
         drop((one, other));
         all_is_gone(&hub).await;
+    });
+}
+
+#[test]
+fn a_conversation_goes_on_elsewhere_and_nothing_said_meanwhile_is_lost() {
+    local(async {
+        let (first, second) = (hub(), hub());
+        let wish = Rc::new(Notify::new());
+        let (ours, mut client) = UnixStream::pair().unwrap();
+        let (reader, writer) = ours.into_split();
+        let session = Session::unix(arrival()).with_handover(Rc::clone(&wish));
+        let served = tokio::task::spawn_local(session.serve(first.clone(), reader, writer));
+        client.write_all(OPENING.as_bytes()).await.unwrap();
+        client.write_all(call(1, "never", 0).as_bytes()).await.unwrap();
+        let mut client = BufReader::new(client);
+        assert_eq!(answer(&mut client).await["id"], "open");
+        until("the call to be on its way", || first.status().in_flight == 1).await;
+        wish.notify_one();
+        client.get_mut().write_all(call(2, "echo", 2).as_bytes()).await.unwrap();
+        assert_eq!(answer(&mut client).await["id"], 2, "nobody is moved in the middle of a call");
+        assert!(!served.is_finished());
+        let cancelled = "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":1}}\n";
+        client.get_mut().write_all(cancelled.as_bytes()).await.unwrap();
+        let mut end = String::new();
+        tokio::time::timeout(DEADLINE, client.read_to_string(&mut end)).await.expect("the end of the output").unwrap();
+        assert_eq!(end, "");
+        // It has not noticed yet, and is in the middle of a line when it does.
+        let unheard = call(3, "echo", 3) + &call(4, "echo", 4);
+        client.get_mut().write_all(&unheard.as_bytes()[..100]).await.unwrap();
+        client.get_mut().shutdown().await.unwrap();
+        let handover = served.await.unwrap().handover.expect("a handover");
+        assert_eq!(handover.unheard, unheard.as_bytes()[..100]);
+        let (ours, mut client) = UnixStream::pair().unwrap();
+        let (reader, writer) = ours.into_split();
+        let session = Session::unix(arrival()).with_ticket(handover.ticket).with_early(handover.unheard);
+        let served = tokio::task::spawn_local(session.serve(second.clone(), reader, writer));
+        client.write_all(&unheard.as_bytes()[100..]).await.unwrap();
+        let mut client = BufReader::new(client);
+        for id in [3, 4] {
+            let got = answer(&mut client).await;
+            assert_eq!((&got["id"], &got["result"]["size"]), (&json!(id), &json!(id)));
+        }
+        drop(client);
+        assert_eq!(served.await.unwrap().reason, Reason::Left);
+        all_is_gone(&first).await;
+        all_is_gone(&second).await;
     });
 }
 
