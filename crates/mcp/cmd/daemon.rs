@@ -101,7 +101,7 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
         }
         Daemon::Logs { name, follow, lines } => tail::logs(ctx, &place, name, *follow, *lines),
         Daemon::Gc => gc(ctx, &place),
-        Daemon::Run => Ok(match serve::run(&place) {
+        Daemon::Run => Ok(match serve::run(&ctx.dirs) {
             Ok(()) => Exit::Done,
             Err(error) => told(&error),
         }),
@@ -111,7 +111,7 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
 /// The daemon, started without the rest of the program.
 pub(crate) fn run_here() -> ExitCode {
     let ended = match Dirs::from_env(&|name| std::env::var_os(name)) {
-        Ok(dirs) => serve::run(&Place::new(dirs.daemon)).map_err(|e| told(&e)).err(),
+        Ok(dirs) => serve::run(&dirs).map_err(|e| told(&e)).err(),
         Err(error) => {
             mcp_os::detach::report(&format!("error {error}"));
             Some(Exit::Usage)
