@@ -18,5 +18,6 @@ pub mod log;
 pub mod place;
 mod secret;
 pub mod serve;
+pub mod service;
 pub mod shim;
 pub mod store;
