@@ -208,17 +208,19 @@ impl Daemon {
         let linger = linger();
         let mut empty_since = Some(tokio::time::Instant::now());
         loop {
-            let is_empty = self.servers.borrow().is_empty() && self.ending.borrow().is_empty() && self.callers.get() == 0;
+            // Callers that only look do not make it stay.
+            let is_empty = self.servers.borrow().is_empty() && self.ending.borrow().is_empty();
             if !is_empty {
                 empty_since = None;
             } else if empty_since.is_none() {
                 empty_since = Some(tokio::time::Instant::now());
             }
             let linger = if self.is_leaving.get() { Duration::ZERO } else { linger };
+            let is_heard = self.callers.get() > 0;
             let leave = async {
                 match empty_since {
-                    Some(since) => tokio::time::sleep_until(since + linger).await,
-                    None => std::future::pending().await,
+                    Some(since) if !is_heard => tokio::time::sleep_until(since + linger).await,
+                    _ => std::future::pending().await,
                 }
             };
             let door = self.door.borrow().as_ref().map(Door::listener);
