@@ -5,6 +5,7 @@
 //! [`write::prepare`] the new file beside the old one, append the edit to the [`journal`], and
 //! [`commit`](write::Prepared::commit).
 
+pub mod browser;
 pub mod clock;
 pub mod detach;
 pub mod dirs;

@@ -346,6 +346,31 @@ fn a_server_that_reads_nothing_holds_up_only_its_own_clients() {
 }
 
 #[test]
+fn a_server_that_talks_without_end_leaves_others_their_turn_and_can_be_ended() {
+    local(async {
+        let babbling = start(shell("exec yes '{\"method\":\"m\"}'"), hasty());
+        babbling.record.is_quiet.set(true);
+        let pid = babbling.pid();
+        until("the flood to rise", || babbling.record.answers.get() > 100_000).await;
+        let other = start(shell("exec cat"), hasty());
+        let peer = join(&other);
+        for round in 1..=20 {
+            let before = babbling.record.answers.get();
+            say(&other, peer, r#"{"method":"m"}"#);
+            while other.record.answers.get() < round {
+                tokio::task::yield_now().await;
+            }
+            // What both processes can do in a few of the scheduler's turns is no matter of ours, a standstill is.
+            let came_first = babbling.record.answers.get() - before;
+            assert!(came_first < 1_000_000, "{came_first} lines came first");
+        }
+        babbling.hub.drain();
+        assert!(babbling.fate().await.was_wanted);
+        assert!(!exists(pid));
+    });
+}
+
+#[test]
 fn who_waits_for_room_is_told_when_there_is_some() {
     local(async {
         let limits = Limits { server_queue: 50_000, ..Limits::default() };

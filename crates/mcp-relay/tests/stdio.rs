@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use mcp_relay::hub::{Hub, Limits};
 use mcp_relay::route::StreamId;
-use mcp_relay::transport::stdio::{self, Ended, Patience, Reason};
+use mcp_relay::transport::stdio::{self, Ended, Patience, Reason, Session};
 use mcp_wire::Frame;
 use support::*;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -49,7 +49,7 @@ impl House {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let (reader, writer) = ours.into_split();
         let hub = self.hub.clone();
-        let served = async move { stdio::serve_with(hub, arrival(), reader, writer, patience, |_| false).await };
+        let served = async move { Session::new(arrival()).with_patience(patience).serve(hub, reader, writer).await };
         (theirs, tokio::task::spawn_local(served))
     }
 

@@ -40,19 +40,19 @@ enum Daemon {
     /// Print a URL at which a server can be reached; it stays from then on
     Url {
         /// The server
-        #[arg(add = ArgValueCompleter::new(complete::shared_servers))]
+        #[arg(add = ArgValueCompleter::new(complete::running_servers))]
         name: String,
     },
     /// Start the servers that stay, or one of them
     Start {
         /// The server
-        #[arg(add = ArgValueCompleter::new(complete::shared_servers))]
+        #[arg(add = ArgValueCompleter::new(complete::running_servers))]
         name: Option<String>,
     },
     /// End a server when its calls are answered
     Stop {
         /// The server
-        #[arg(add = ArgValueCompleter::new(complete::shared_servers), required_unless_present = "all")]
+        #[arg(add = ArgValueCompleter::new(complete::running_servers), required_unless_present = "all")]
         name: Option<String>,
         /// All servers, and the daemon
         #[arg(long, conflicts_with = "name")]
@@ -63,7 +63,7 @@ enum Daemon {
     /// Print a server's log
     Logs {
         /// The server
-        #[arg(add = ArgValueCompleter::new(complete::shared_servers))]
+        #[arg(add = ArgValueCompleter::new(complete::running_servers))]
         name: String,
         /// Go on as it grows
         #[arg(long, short)]

@@ -6,27 +6,23 @@
 //! on a stream of lines that differs in nothing but the brackets. Everybody else's batch is refused.
 
 mod backlog;
+mod client;
 mod too_long;
 
-use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use mcp_wire::author::{self, code};
-use mcp_wire::lines::{Line, Lines};
-use mcp_wire::{Frame, NotAFrame};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
-use tokio::time::{Instant, timeout};
+use mcp_wire::lines::Lines;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::hub::Hub;
-use crate::outlet::{Delivery, Outlet};
-use crate::route::{Arrival, Class, PeerId, StreamId};
+use crate::outlet::Outlet;
+use crate::route::Arrival;
 use backlog::Backlog;
-use too_long::Verdict;
-
-/// Messages of one client that are taken before others get their turn.
-const TURN: usize = 64;
+use client::{Client, Stop};
 
 /// How a client is treated that does not do its part.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +57,7 @@ pub enum Reason {
     Broken(String),
     /// The client did not read what it was sent.
     Stuck,
-    /// The route ended it; why, in words meant for the client's log.
+    /// The route or its owner ended it; why, in words meant for the client's log.
     Ended(String),
 }
 
@@ -72,6 +68,27 @@ pub struct Ended {
     pub reason: Reason,
     /// Log lines of the server that were left out because the client read too slowly.
     pub dropped_log_lines: u64,
+    /// With what the client can go on elsewhere, if that was wished for.
+    pub handover: Option<Handover>,
+}
+
+/// What another process needs to go on with a client's conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Handover {
+    /// What the route there is told ([`Session::with_ticket`]).
+    pub ticket: String,
+    /// What the client had said that nobody has heard ([`Session::with_early`]).
+    pub unheard: Vec<u8>,
+}
+
+/// A client's connection and what is special about it.
+pub struct Session<R> {
+    arrival: Arrival,
+    patience: Patience,
+    early: Vec<u8>,
+    ticket: Option<String>,
+    handover: Option<Rc<Notify>>,
+    is_gone: fn(&R) -> bool,
 }
 
 /// Serves a client until one side ends it. The streams are not shut down: they close when they are dropped, and whoever lent
@@ -83,10 +100,10 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    serve_with(hub, arrival, reader, writer, Patience::default(), |_| false).await
+    Session::new(arrival).serve(hub, reader, writer).await
 }
 
-/// Serves a client over a Unix socket, where a client that is gone can be told from one that only says no more.
+/// Serves a client over a Unix socket; see [`Session::unix`].
 #[cfg(unix)]
 pub async fn serve_unix(
     hub: Hub,
@@ -94,202 +111,96 @@ pub async fn serve_unix(
     reader: tokio::net::unix::OwnedReadHalf,
     writer: impl AsyncWrite + Unpin,
 ) -> Ended {
-    let is_gone = |reader: &tokio::net::unix::OwnedReadHalf| {
-        let ready = reader.as_ref().ready(tokio::io::Interest::WRITABLE).now_or_never();
-        matches!(ready, Some(Ok(ready)) if ready.is_write_closed())
-    };
-    serve_with(hub, arrival, reader, writer, Patience::default(), is_gone).await
+    Session::unix(arrival).serve(hub, reader, writer).await
 }
 
-/// Serves a client with other times, and a way to see, after the end of its input, whether it is still there.
-pub async fn serve_with<R, W>(
-    hub: Hub,
-    arrival: Arrival,
-    reader: R,
-    mut writer: W,
-    patience: Patience,
-    is_gone: impl Fn(&R) -> bool,
-) -> Ended
-where
-    R: AsyncRead + Unpin,
-    W: AsyncWrite + Unpin,
-{
-    let backlog = Rc::new(Backlog::new(hub.limits().client_queue));
-    let outlet: Rc<dyn Outlet> = Rc::clone(&backlog) as _;
-    let peer = hub.open(arrival, outlet);
-    let client = Client { hub, peer, backlog, patience };
-    // Nobody else polls these two, so one task per client does: less memory, and one turn for what comes and what goes.
-    let reason = tokio::select! {
-        biased;
-        reason = client.write(&mut writer) => reason,
-        reason = client.read(reader, is_gone) => reason,
-    };
-    client.hub.close(peer);
-    if matches!(reason, Reason::Left | Reason::Ended(_)) {
-        let farewell = async { while client.backlog.bytes() > 0 && client.backlog.write(&mut writer).await.is_ok() {} };
-        let _ = timeout(patience.farewell, farewell).await;
-    }
-    Ended { reason, dropped_log_lines: client.backlog.dropped() }
-}
-
-struct Client {
-    hub: Hub,
-    peer: PeerId,
-    backlog: Rc<Backlog>,
-    patience: Patience,
-}
-
-impl Drop for Client {
-    fn drop(&mut self) {
-        self.hub.close(self.peer);
-    }
-}
-
-impl Client {
-    /// Writes what is delivered, until the route ends the connection or the client does not read.
-    async fn write(&self, writer: &mut (impl AsyncWrite + Unpin)) -> Reason {
-        loop {
-            if let Some(reason) = self.backlog.end_reason() {
-                return Reason::Ended(reason);
-            }
-            if self.backlog.bytes() == 0 {
-                self.backlog.work().await;
-                continue;
-            }
-            // Nearly always it goes out at once, and needs no timer.
-            let written = match self.backlog.write(writer).now_or_never() {
-                Some(written) => written,
-                None => match self.write_patiently(writer).await {
-                    Some(written) => written,
-                    None => return Reason::Stuck,
-                },
-            };
-            if let Err(e) = written {
-                return Reason::Broken(e.to_string());
-            }
-        }
-    }
-
-    /// Writes to a client that reads slowly. `None`: it does not read at all.
-    async fn write_patiently(&self, writer: &mut (impl AsyncWrite + Unpin)) -> Option<io::Result<()>> {
-        let began = Instant::now();
-        loop {
-            tokio::select! {
-                biased;
-                written = self.backlog.write(writer) => return Some(written),
-                // The end may come meanwhile.
-                () = self.backlog.work() => if self.backlog.is_ending() { return Some(Ok(())) },
-                () = tokio::time::sleep(self.patience.unread / 4) => {
-                    if began.elapsed() >= self.patience.unread && self.backlog.bytes() > self.patience.unread_bytes {
-                        return None;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Reads what the client says until it has had all the answers it will get.
-    async fn read<R: AsyncRead + Unpin>(&self, mut reader: R, is_gone: impl Fn(&R) -> bool) -> Reason {
-        let mut lines = Lines::new(self.hub.limits().message);
-        let mut taken = 0;
-        loop {
-            while let Some(line) = lines.next_line() {
-                if !self.has_room(&reader, &is_gone).await {
-                    return Reason::Left;
-                }
-                if let Err(reason) = self.take(line) {
-                    return reason;
-                }
-                taken += 1;
-                if taken == TURN {
-                    taken = 0;
-                    tokio::task::yield_now().await;
-                }
-            }
-            // A client is not read while the server is stuck: what it has to say waits on its side.
-            if !self.has_room(&reader, &is_gone).await {
-                return Reason::Left;
-            }
-            match reader.read_buf(lines.buffer()).await {
-                Ok(0) => break,
-                Ok(_) => {}
-                Err(e) => return Reason::Broken(e.to_string()),
-            }
-        }
-        if let Some(Err(reason)) = lines.finish_stream().map(|line| self.take(line)) {
-            return reason;
-        }
-        let deadline = Instant::now() + self.patience.unanswered;
-        while self.hub.in_flight(self.peer) > 0 && Instant::now() < deadline && !is_gone(&reader) {
-            let _ = timeout(Duration::from_millis(100), self.backlog.answered()).await;
-        }
-        Reason::Left
-    }
-
-    /// Waits until the server has read enough. `false`: the client left meanwhile.
-    async fn has_room<R>(&self, reader: &R, is_gone: impl Fn(&R) -> bool) -> bool {
-        if self.hub.room().now_or_never().is_some() {
-            return true;
-        }
-        while timeout(Duration::from_secs(1), self.hub.room()).await.is_err() {
-            if is_gone(reader) {
-                return false;
-            }
-        }
-        true
-    }
-
-    fn take(&self, line: Line) -> Result<(), Reason> {
-        match line {
-            Line::Text(text) => match Frame::parse(text.clone()) {
-                Ok(frame) => self.pass(frame),
-                Err(NotAFrame::Batch) if self.has_batches() => {
-                    let messages = Frame::split_batch(&text);
-                    if messages.is_empty() {
-                        return self.refuse(&NotAFrame::Shape);
-                    }
-                    for message in messages {
-                        match message {
-                            Ok(frame) => self.pass(frame),
-                            Err(problem) => self.refuse(&problem)?,
-                        }
-                    }
-                }
-                Err(problem) => return self.refuse(&problem),
-            },
-            Line::TooLong { size, head, tail } => match too_long::judge(size, self.hub.limits().message, &head, &tail) {
-                Verdict::Refuse(answer) => return self.answer(answer),
-                Verdict::Pass(frame) => self.pass(frame),
-            },
-        }
-        Ok(())
-    }
-
-    fn pass(&self, frame: Frame) {
-        // The route may have ended the connection while there were lines left.
-        if self.backlog.is_ending() {
-            return;
-        }
-        self.hub.frame(self.peer, StreamId(0), frame);
-    }
-
-    /// Asked only when there is a batch, which is next to never.
-    fn has_batches(&self) -> bool {
-        let status = self.hub.status();
-        let client = status.clients.iter().find(|client| client.id == self.peer.0);
-        client.is_some_and(|client| client.protocol_version.as_deref() == Some("2025-03-26"))
-    }
-
-    fn refuse(&self, problem: &NotAFrame) -> Result<(), Reason> {
-        let (code, message) = match problem {
-            NotAFrame::Syntax(_) => (code::PARSE, problem.to_string()),
-            NotAFrame::Batch => (code::INVALID_REQUEST, "batches are part of revision 2025-03-26 only".to_owned()),
-            NotAFrame::Shape => (code::INVALID_REQUEST, problem.to_string()),
+#[cfg(unix)]
+impl Session<tokio::net::unix::OwnedReadHalf> {
+    /// A connection over a Unix socket, where a client that is gone can be told from one that only says no more.
+    pub fn unix(arrival: Arrival) -> Self {
+        let is_gone = |reader: &tokio::net::unix::OwnedReadHalf| {
+            let ready = reader.as_ref().ready(tokio::io::Interest::WRITABLE).now_or_never();
+            matches!(ready, Some(Ok(ready)) if ready.is_write_closed())
         };
-        self.answer(author::error(None, code, &message, None))
+        Self { is_gone, ..Self::new(arrival) }
+    }
+}
+
+impl<R: AsyncRead + Unpin> Session<R> {
+    /// A connection over streams of which nothing is known.
+    pub fn new(arrival: Arrival) -> Self {
+        Self { arrival, patience: Patience::default(), early: Vec::new(), ticket: None, handover: None, is_gone: |_| false }
     }
 
-    fn answer(&self, frame: bytes::Bytes) -> Result<(), Reason> {
-        self.backlog.deliver(Delivery { stream: None, class: Class::Refusal, frame }).map_err(|_| Reason::Stuck)
+    /// With other times.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// With something that was read from the client already.
+    #[must_use]
+    pub fn with_early(mut self, early: Vec<u8>) -> Self {
+        self.early = early;
+        self
+    }
+
+    /// With what lets the client go on where it was ([`Hub::ticket`]).
+    #[must_use]
+    pub fn with_ticket(mut self, ticket: String) -> Self {
+        self.ticket = Some(ticket);
+        self
+    }
+
+    /// With a way to wish ([`Notify::notify_one`]) that the client goes on elsewhere. As soon as nothing of it is under way, its
+    /// output is ended; it has to end its input then, and what it had said by that time is part of [`Ended::handover`].
+    #[must_use]
+    pub fn with_handover(mut self, wish: Rc<Notify>) -> Self {
+        self.handover = Some(wish);
+        self
+    }
+
+    /// Serves the client until one side ends it; see [`serve`].
+    pub async fn serve<W: AsyncWrite + Unpin>(self, hub: Hub, mut reader: R, mut writer: W) -> Ended {
+        let Self { arrival, patience, early, ticket, handover, is_gone } = self;
+        let backlog = Rc::new(Backlog::new(hub.limits().client_queue));
+        let outlet: Rc<dyn Outlet> = Rc::clone(&backlog) as _;
+        let peer = hub.open(arrival, outlet);
+        if let Some(ticket) = ticket {
+            hub.resume(peer, ticket);
+        }
+        let mut lines = Lines::new(hub.limits().message);
+        lines.push(&early);
+        drop(early);
+        let client = Client::new(hub, peer, backlog, patience, handover);
+        // Nobody else polls these two, so one task per client does: less memory, and one turn for what comes and what goes.
+        let stop = tokio::select! {
+            biased;
+            reason = client.write(&mut writer) => Stop::For(reason),
+            stop = client.read(&mut reader, &mut lines, is_gone) => stop,
+        };
+        let (reason, handover) = match stop {
+            Stop::For(reason) => {
+                client.close();
+                if matches!(reason, Reason::Left | Reason::Ended(_)) {
+                    let _ = timeout(patience.farewell, client.write_rest(&mut writer)).await;
+                }
+                (reason, None)
+            }
+            Stop::HandOver(ticket) => {
+                client.close();
+                // The client may be saying something this moment: it is heard out, and passed on unread.
+                let mut unheard = Vec::new();
+                let most = client.longest_message() as u64;
+                let hear = async {
+                    let _ = writer.shutdown().await;
+                    let _ = reader.take(most).read_to_end(&mut unheard).await;
+                };
+                let _ = timeout(patience.farewell, hear).await;
+                (Reason::Ended("the conversation goes on elsewhere".to_owned()), Some(Handover { ticket, unheard }))
+            }
+        };
+        Ended { reason, dropped_log_lines: client.dropped(), handover }
     }
 }

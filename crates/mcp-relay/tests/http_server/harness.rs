@@ -184,6 +184,15 @@ impl Harness {
     }
 
     pub(crate) fn with(options: HttpOptions, limits: Limits) -> Self {
+        Self::serving(options, limits, |script| (Box::new(Scripted(script)), Box::new(Nowhere)))
+    }
+
+    /// With a route and a server of the test's own.
+    pub(crate) fn serving(
+        options: HttpOptions,
+        limits: Limits,
+        parts: impl FnOnce(Rc<RefCell<Script>>) -> (Box<dyn Route>, Box<dyn Connector>) + Send + 'static,
+    ) -> Self {
         let (visits, mut visitors) = channel::unbounded_channel::<Visit>();
         let (shutdown, ended) = oneshot::channel::<()>();
         let (tell, told) = mpsc::channel();
@@ -193,7 +202,8 @@ impl Harness {
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
                 tell.send(listener.local_addr().unwrap()).unwrap();
                 let script = Rc::new(RefCell::new(Script::default()));
-                let hub = Hub::new(Box::new(Scripted(Rc::clone(&script))), Box::new(Nowhere), limits);
+                let (route, connector) = parts(Rc::clone(&script));
+                let hub = Hub::new(route, connector, limits);
                 let inside = Inside { http: HttpServer::new(hub.clone(), options), hub, script };
                 let http = inside.http.clone();
                 tokio::task::spawn_local(async move {

@@ -7,4 +7,5 @@ mod limits;
 mod modern;
 mod old_sse;
 mod sessions;
+mod shared;
 mod statuses;

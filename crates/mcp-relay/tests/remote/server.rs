@@ -115,7 +115,7 @@ impl Request {
 
     /// A whole answer.
     pub(crate) fn answer(&self, status: &str, headers: &[(&str, &str)], body: &str) {
-        let headers: String = headers.iter().map(|(n, v)| format!("{n}: {v}\r\n")).collect();
+        let headers = lines(headers);
         self.send(format!("HTTP/1.1 {status}\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len()));
         let _ = self.out.send(Out::Done);
     }
@@ -135,7 +135,7 @@ impl Request {
 
     /// Begins a stream of events.
     pub(crate) fn stream(&self, headers: &[(&str, &str)]) {
-        let headers: String = headers.iter().map(|(n, v)| format!("{n}: {v}\r\n")).collect();
+        let headers = lines(headers);
         self.send(format!("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n{headers}Transfer-Encoding: chunked\r\n\r\n"));
     }
 
@@ -163,6 +163,10 @@ impl Request {
         };
         tokio::time::timeout(DEADLINE, waiting).await.expect("the client closes the connection in time");
     }
+}
+
+fn lines(headers: &[(&str, &str)]) -> String {
+    headers.iter().fold(String::new(), |text, (name, value)| format!("{text}{name}: {value}\r\n"))
 }
 
 async fn connection(mut stream: TcpStream, requests: mpsc::UnboundedSender<Request>) {

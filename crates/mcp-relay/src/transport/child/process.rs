@@ -49,6 +49,11 @@ impl Process {
             stdout: inner.stdout().take().expect("a pipe was asked for"),
             stderr: inner.stderr().take().expect("a pipe was asked for"),
         };
+        #[cfg(unix)]
+        {
+            mcp_os::process::widen(&pipes.stdin);
+            mcp_os::process::widen(&pipes.stdout);
+        }
         if let Some(Err(e)) = guard.as_ref().map(|guard| guard.add(id)) {
             sink(&format!("mcp: were the daemon killed, this server would not be ended: {e}"));
         }

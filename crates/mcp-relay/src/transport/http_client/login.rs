@@ -109,7 +109,7 @@ pub enum LoginError {
         /// What was tried.
         step: &'static str,
         /// Why it failed.
-        source: AuthError,
+        source: Box<AuthError>,
     },
     /// No port to wait on.
     #[error("wait on 127.0.0.1:{port} for the browser to come back")]
@@ -134,13 +134,28 @@ impl LoginError {
             Self::Store(StoreError::NoKeychain(_) | StoreError::TooLong(_) | StoreError::Keychain(_)) => {
                 Some("`--token-store file` keeps the tokens in a file that only you may read")
             }
-            Self::Issuer { source: AuthError::RegistrationFailed(_), .. } => {
+            Self::Issuer { source, .. } if matches!(**source, AuthError::RegistrationFailed(_)) => {
                 Some("register a client with the issuer and give its id with `--client-id`")
             }
             Self::TimedOut(_) => Some("run it again, and open the address that is shown in a browser on this machine"),
             _ => None,
         }
     }
+}
+
+/// [`login`], for those who run nothing else meanwhile.
+pub fn login_and_wait(options: LoginOptions, vault: Arc<Vault>, show: impl FnOnce(&str)) -> Result<LoggedIn, LoginError> {
+    alone(login(options, vault, show))
+}
+
+/// [`logout`], for those who run nothing else meanwhile.
+pub fn logout_and_wait(url: &str, vault: Arc<Vault>) -> Result<bool, LoginError> {
+    alone(logout(url, vault))
+}
+
+fn alone<R>(work: impl Future<Output = R>) -> R {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime of one thread needs nothing that could be missing").block_on(work)
 }
 
 /// Logs in. `show` is given the address the user has to open; the callback must come to this machine.
@@ -156,7 +171,7 @@ pub async fn login(options: LoginOptions, vault: Arc<Vault>, show: impl FnOnce(&
     blocking(move || there.store(kind).load(&key).map(drop)).await?;
     let challenge = challenge(&url, &name).await?;
 
-    let issuer = |step| move |source| LoginError::Issuer { step, source };
+    let issuer = |step| move |error| issuer_failed(step, error);
     let mut manager = AuthorizationManager::new(resource.as_str()).await.map_err(issuer("set up the login"))?;
     let found = manager.resolve_metadata_from_challenge(challenge.as_deref()).await;
     let found = found.map_err(issuer("find out who gives tokens for this server"))?;
@@ -189,7 +204,7 @@ pub async fn login(options: LoginOptions, vault: Arc<Vault>, show: impl FnOnce(&
         request = request.with_client_secret(secret);
     }
     let session = AuthorizationSession::new(manager, request).await;
-    let session = session.map_err(|(_, source)| LoginError::Issuer { step: "prepare the login", source })?;
+    let session = session.map_err(|(_, error)| issuer_failed("prepare the login", error))?;
     show(session.get_authorization_url());
     let waiting = come_back(&listener, &redirect, &session);
     tokio::time::timeout(options.patience, waiting).await.map_err(|_| LoginError::TimedOut(options.patience))??;
@@ -256,12 +271,16 @@ async fn come_back(listener: &TcpListener, redirect: &str, session: &Authorizati
                 answer(&mut stream, "200 OK", "You are logged in. You can close this window.").await;
                 Ok(())
             }
-            Err(source) => {
+            Err(error) => {
                 answer(&mut stream, "200 OK", "The login failed; the terminal says why. You can close this window.").await;
-                Err(LoginError::Issuer { step: "trade the permission for tokens", source })
+                Err(issuer_failed("trade the permission for tokens", error))
             }
         };
     }
+}
+
+fn issuer_failed(step: &'static str, error: AuthError) -> LoginError {
+    LoginError::Issuer { step, source: Box::new(error) }
 }
 
 fn parameter(url: &Url, name: &str) -> Option<String> {

@@ -216,7 +216,7 @@ pub(super) async fn serve(server: Rc<Server>, connection: Rc<Connection>, stream
 }
 
 /// How much is read or written at once.
-const BUFFER: usize = 128 << 10;
+const BUFFER: usize = 64 << 10;
 
 /// Reads what the client is still sending, for a little while: a connection that is closed on unread bytes is reset, and the
 /// reset can overtake our answer.
