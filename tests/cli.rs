@@ -7,6 +7,7 @@ mod home;
 mod cmd {
     mod answers;
     mod command_line;
+    mod daemon;
     mod own_clients;
     mod refusals;
     mod screens;
@@ -21,5 +22,7 @@ mod cmd {
 mod flows {
     mod bytes;
     mod guided;
+    mod run_once;
+    pub(crate) mod shared;
     mod translate;
 }

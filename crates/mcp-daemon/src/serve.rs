@@ -16,6 +16,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mcp_os::dirs::Dirs;
 use mcp_os::guard::Guard;
 use mcp_os::private::PrivateError;
 use mcp_os::{clock, detach, private};
@@ -32,6 +33,7 @@ use crate::store::{State, Store};
 
 use door::Door;
 use registry::Server;
+pub(crate) use registry::config;
 
 /// How long a daemon stays without a server.
 const LINGER: Duration = Duration::from_mins(1);
@@ -84,6 +86,7 @@ fn linger() -> Duration {
 
 /// What the main thread knows.
 struct Daemon {
+    dirs: Dirs,
     place: Place,
     version: String,
     pid: u32,
@@ -120,7 +123,8 @@ struct Session {
 }
 
 /// Runs the daemon to its end. Says on standard output when it is ready.
-pub fn run(place: &Place) -> Result<(), ServeError> {
+pub fn run(dirs: &Dirs) -> Result<(), ServeError> {
+    let place = &Place::new(&dirs.daemon);
     detach::settle();
     detach::raise_open_files();
     place.prepare()?;
@@ -137,6 +141,7 @@ pub fn run(place: &Place) -> Result<(), ServeError> {
         let (store, trouble) = Store::load(place);
         let (reports, received) = mpsc::unbounded_channel();
         let daemon = Rc::new(Daemon {
+            dirs: dirs.clone(),
             place: place.clone(),
             version: version(),
             pid: std::process::id(),
@@ -203,17 +208,19 @@ impl Daemon {
         let linger = linger();
         let mut empty_since = Some(tokio::time::Instant::now());
         loop {
-            let is_empty = self.servers.borrow().is_empty() && self.ending.borrow().is_empty() && self.callers.get() == 0;
+            // Callers that only look do not make it stay.
+            let is_empty = self.servers.borrow().is_empty() && self.ending.borrow().is_empty();
             if !is_empty {
                 empty_since = None;
             } else if empty_since.is_none() {
                 empty_since = Some(tokio::time::Instant::now());
             }
             let linger = if self.is_leaving.get() { Duration::ZERO } else { linger };
+            let is_heard = self.callers.get() > 0;
             let leave = async {
                 match empty_since {
-                    Some(since) => tokio::time::sleep_until(since + linger).await,
-                    None => std::future::pending().await,
+                    Some(since) if !is_heard => tokio::time::sleep_until(since + linger).await,
+                    _ => std::future::pending().await,
                 }
             };
             let door = self.door.borrow().as_ref().map(Door::listener);
