@@ -7,6 +7,7 @@ mod home;
 mod cmd {
     mod answers;
     mod command_line;
+    mod login;
     mod own_clients;
     mod refusals;
     mod screens;
