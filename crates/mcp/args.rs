@@ -57,6 +57,9 @@ enum Command {
     Undo(cmd::undo::Args),
     Login(cmd::login::LoginArgs),
     Logout(cmd::login::LogoutArgs),
+    RunOnce(Box<cmd::run_once::Args>),
+    Daemon(cmd::daemon::Args),
+    Ps(cmd::daemon::StatusArgs),
     Serve(cmd::serve::Args),
     Demo(cmd::demo::Args),
     Config(cmd::config::Args),
@@ -90,6 +93,7 @@ pub(crate) fn run() -> Exit {
 fn dispatch(ui: Ui, command: Command) -> Result<Exit, Failure> {
     match command {
         // These need no home directory.
+        Command::RunOnce(args) => cmd::run_once::run(ui, &args),
         Command::Serve(args) => cmd::serve::run(ui, &args),
         Command::Completions(args) => cmd::completions::run(ui, &args),
         Command::Man(args) => cmd::man::run(ui, &args),
@@ -113,6 +117,8 @@ fn at_home(ctx: &Ctx, command: Command) -> Result<Exit, Failure> {
         Command::Undo(args) => cmd::undo::run(ctx, &args),
         Command::Login(args) => cmd::login::login(ctx, &args),
         Command::Logout(args) => cmd::login::logout(ctx, &args),
+        Command::Daemon(args) => cmd::daemon::run(ctx, &args),
+        Command::Ps(args) => cmd::daemon::status(ctx, &args),
         Command::Demo(args) => cmd::demo::run(ctx, &args),
         Command::Config(args) => cmd::config::run(ctx, &args),
         other => dispatch(ctx.ui, other),

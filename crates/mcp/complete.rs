@@ -61,6 +61,20 @@ fn servers_where(current: &OsStr, keep: impl Fn(&survey::Server) -> bool) -> Vec
     starting(names, current)
 }
 
+/// Names of shared servers: those that run, those that stay, and those with a log.
+pub(crate) fn running_servers(current: &OsStr) -> Vec<CompletionCandidate> {
+    let Ok(ctx) = Ctx::new(Ui::new(true)) else { return Vec::new() };
+    let place = mcp_daemon::place::Place::new(&ctx.dirs.daemon);
+    let report = mcp_daemon::client::status(&place).unwrap_or_default();
+    let mut names: Vec<(String, String)> = report.servers.into_iter().map(|s| (s.name, s.command.join(" "))).collect();
+    for record in mcp_daemon::store::Store::load(&place).0.servers.into_values().filter(|r| r.is_persistent) {
+        if !names.iter().any(|(n, _)| *n == record.name) {
+            names.push((record.name, "stays, is not running".to_owned()));
+        }
+    }
+    starting(names, current)
+}
+
 /// What can be installed by a plain name.
 pub(crate) fn sources(current: &OsStr) -> Vec<CompletionCandidate> {
     let bundled = mcp_servers::bundled().iter().map(|b| (b.name.to_owned(), format!("{} (bundled)", b.summary)));
