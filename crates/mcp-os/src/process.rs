@@ -70,6 +70,11 @@ pub fn spawn(spec: &Spec) -> Result<Child, SpawnError> {
     Ok(Child { inner, stdin, stdout, stderr, is_reaped: false })
 }
 
+/// How a process ended, as it reads after its name: `exited with status 3`, `was killed by signal 9 (SIGKILL)`.
+pub fn ending(status: ExitStatus) -> String {
+    crate::sys::ending(status)
+}
+
 impl Child {
     /// Its process id.
     pub fn id(&self) -> u32 {
@@ -111,6 +116,12 @@ impl Child {
             }
             None => self.kill_tree(),
         }
+    }
+
+    /// Asks it and all it started to end. Where the system has no way to ask, nothing happens.
+    pub fn ask_to_end(&self) {
+        #[cfg(unix)]
+        let _ = crate::sys::terminate_group(self.id());
     }
 
     /// Kills it and all it started, and waits for it.
