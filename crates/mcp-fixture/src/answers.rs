@@ -7,8 +7,7 @@ use rmcp::{
 use serde_json::{Value, json};
 
 /// A red dot.
-pub(crate) const PNG: &str =
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg==";
+pub(crate) const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg==";
 
 /// A header and no sound: 8 kHz, one channel, eight bits.
 pub(crate) const WAV: &str = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQAAAAA=";
@@ -23,7 +22,7 @@ pub(crate) fn failure(said: impl Into<String>) -> CallToolResult {
 
 /// A result from the JSON it should be on the wire.
 pub(crate) fn content(blocks: Value) -> CallToolResult {
-    serde_json::from_value(json!({"content": blocks})).expect("the blocks are literals of this crate")
+    serde_json::from_value(json!({"resultType": "complete", "content": blocks})).expect("the blocks are literals of this crate")
 }
 
 /// The results that depend on nothing.

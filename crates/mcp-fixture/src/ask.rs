@@ -73,7 +73,8 @@ async fn send_all(context: &RequestContext<RoleServer>, questions: InputRequests
             InputRequest::ListRoots(request) => ServerRequest::ListRootsRequest(request),
             _ => continue,
         };
-        pending.push((key, context.peer.send_request_with_option(request, rmcp::service::PeerRequestOptions::no_options()).await?));
+        pending
+            .push((key, context.peer.send_request_with_option(request, rmcp::service::PeerRequestOptions::no_options()).await?));
     }
     let mut waiting = JoinSet::new();
     for (key, handle) in pending {

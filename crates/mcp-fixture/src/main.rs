@@ -13,6 +13,7 @@ mod resources;
 mod server;
 mod stdio;
 mod steps;
+mod tasks;
 mod tools;
 
 use std::process::ExitCode;

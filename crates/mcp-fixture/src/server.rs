@@ -13,16 +13,17 @@ use std::{
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, CompletionInfo, GetPromptRequestParams,
-        GetPromptResponse, Implementation, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
-        LoggingLevel, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, Reference,
-        ResourceUpdatedNotificationParam, ServerCapabilities, ServerConfig, SetLevelRequestParams, SubscribeRequestParams,
-        SubscriptionFilter, Tool, UnsubscribeRequestParams,
+        CallToolRequestParams, CallToolResponse, CancelTaskParams, CompleteRequestParams, CompleteResult, CompletionInfo,
+        GetPromptRequestParams, GetPromptResponse, GetTaskParams, GetTaskResult, Implementation, ListPromptsResult,
+        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, LoggingLevel, PaginatedRequestParams, ProtocolVersion,
+        ReadResourceRequestParams, ReadResourceResponse, Reference, RequestStateCodec, ResourceUpdatedNotificationParam,
+        ServerCapabilities, ServerConfig, SetLevelRequestParams, SubscribeRequestParams, SubscriptionFilter, Tool,
+        UnsubscribeRequestParams, UpdateTaskParams,
     },
     service::{NotificationContext, Peer, RequestContext, SubscriptionContext},
+    task_manager::TaskManager,
     transport::streamable_http_server::session::local::LocalSessionManager,
 };
-use rmcp::model::RequestStateCodec;
 use tokio::sync::broadcast;
 
 use crate::{prompts, resources, tools};
@@ -63,6 +64,7 @@ pub(crate) struct Common {
     eras: Eras,
     changes: broadcast::Sender<Change>,
     pub(crate) seal: RequestStateCodec,
+    pub(crate) tasks: TaskManager,
     /// The HTTP sessions, if there are any.
     pub(crate) sessions: Option<Arc<LocalSessionManager>>,
 }
@@ -71,7 +73,7 @@ impl Common {
     pub(crate) fn new(eras: Eras, sessions: Option<Arc<LocalSessionManager>>) -> Arc<Self> {
         // A state must survive neither the process nor a test: the key may be known.
         let seal = RequestStateCodec::try_new(*b"a key for tests, thirty-two long").expect("the key is long enough");
-        Arc::new(Self { eras, changes: broadcast::Sender::new(256), seal, sessions })
+        Arc::new(Self { eras, changes: broadcast::Sender::new(256), seal, tasks: TaskManager::new(), sessions })
     }
 
     pub(crate) fn announce(&self, change: Change) {
@@ -113,6 +115,7 @@ impl ServerHandler for Fixture {
             .enable_resources_subscribe()
             .enable_completions()
             .enable_logging()
+            .enable_tasks()
             .build();
         ServerConfig::new(capabilities)
             .with_server_info(Implementation::new("mcp-fixture", env!("CARGO_PKG_VERSION")))
@@ -226,6 +229,18 @@ impl ServerHandler for Fixture {
         Ok(())
     }
 
+    async fn get_task(&self, asked: GetTaskParams, _context: RequestContext<RoleServer>) -> Result<GetTaskResult, ErrorData> {
+        self.common.tasks.get_task(&asked.task_id).map(GetTaskResult::new)
+    }
+
+    async fn update_task(&self, told: UpdateTaskParams, _context: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+        self.common.tasks.update_task(&told.task_id, told.input_responses)
+    }
+
+    async fn cancel_task(&self, asked: CancelTaskParams, _context: RequestContext<RoleServer>) -> Result<(), ErrorData> {
+        self.common.tasks.cancel_task(&asked.task_id)
+    }
+
     fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
         Some(requested.clone())
     }
@@ -250,11 +265,7 @@ impl ServerHandler for Fixture {
 }
 
 /// Tells a client that opened with `initialize` about changes, for as long as it is there.
-async fn tell_legacy_client(
-    peer: Peer<RoleServer>,
-    mut changes: broadcast::Receiver<Change>,
-    conversation: Arc<Conversation>,
-) {
+async fn tell_legacy_client(peer: Peer<RoleServer>, mut changes: broadcast::Receiver<Change>, conversation: Arc<Conversation>) {
     loop {
         let told = match changes.recv().await {
             Ok(Change::Tools) => peer.notify_tool_list_changed().await,

@@ -11,18 +11,14 @@ use serde_json::{Value, json};
 use crate::{
     ask::{Asking, Step},
     server::Fixture,
+    tasks::{confirmation, two_questions},
 };
 
 /// How long a client may think about its answers.
 const PATIENCE: Duration = Duration::from_mins(10);
 
 /// The step of a tool, or nothing if it asks for nothing.
-pub(crate) fn of(
-    fixture: &Fixture,
-    tool: &str,
-    arguments: &JsonObject,
-    asking: &Asking,
-) -> Option<Result<Step, ErrorData>> {
+pub(crate) fn of(fixture: &Fixture, tool: &str, arguments: &JsonObject, asking: &Asking) -> Option<Result<Step, ErrorData>> {
     let text = |name: &str| {
         let value = arguments.get(name).and_then(Value::as_str);
         value.ok_or_else(|| ErrorData::invalid_params(format!("the argument `{name}` is missing"), None))
@@ -35,10 +31,13 @@ pub(crate) fn of(
             one(asking, "response", sampling(prompt, 100), |given| sampled(given).map(|said| format!("LLM response: {said}")))
         }),
         "test_elicitation" => text("message").map(|message| {
-            let asked = form(message, &json!({
-                "username": {"type": "string", "description": "User's response"},
-                "email": {"type": "string", "description": "User's email address"}
-            }));
+            let asked = form(
+                message,
+                &json!({
+                    "username": {"type": "string", "description": "User's response"},
+                    "email": {"type": "string", "description": "User's email address"}
+                }),
+            );
             one(asking, "user", asked, |given| any(given, "User response"))
         }),
         "test_elicitation_sep1034_defaults" => {
@@ -58,6 +57,8 @@ pub(crate) fn of(
         "test_input_required_result_tampered_state" => confirmed(fixture, asking, tool),
         "test_input_required_result_multiple_inputs" => all_three(fixture, asking, tool),
         "test_input_required_result_multi_round" => two_rounds(fixture, asking, tool),
+        "confirm_delete" => Ok(one(asking, "confirm", confirmation("the file"), |given| any(given, "Confirmed"))),
+        "multi_input" => Ok(both(asking)),
         "test_input_required_result_capabilities" => Ok(as_capable(asking)),
         _ => return None,
     })
@@ -143,15 +144,23 @@ fn two_rounds(fixture: &Fixture, asking: &Asking, tool: &str) -> Result<Step, Er
     Ok(color.map_or_else(|| second(name), |color| Step::Done(format!("{name} likes {color}"))))
 }
 
+/// Two questions at once. Answers count for one round only, so both have to come together.
+fn both(asking: &Asking) -> Step {
+    let questions = two_questions();
+    if questions.iter().all(|(key, _)| asking.responses.contains_key(*key)) {
+        return Step::Done("both were answered".to_owned());
+    }
+    let questions = questions.into_iter().map(|(key, question)| (key.to_owned(), question)).collect();
+    Step::Ask(InputRequiredResult::from_input_requests(questions))
+}
+
 /// Asks only for what the client said it can do.
 fn as_capable(asking: &Asking) -> Step {
     if !asking.responses.is_empty() {
         return Step::Done(format!("answered: {}", asking.responses.keys().cloned().collect::<Vec<_>>().join(", ")));
     }
-    let questions = [
-        ("capital_question", sampling("What is the capital of France?", 100)),
-        ("user_name", name_form("What is your name?")),
-    ];
+    let questions =
+        [("capital_question", sampling("What is the capital of France?", 100)), ("user_name", name_form("What is your name?"))];
     let possible: InputRequests = questions
         .into_iter()
         .filter(|(_, question)| !lacks(&asking.capabilities, question))
@@ -184,7 +193,7 @@ fn question(method: &str, params: Value) -> InputRequest {
 }
 
 /// A form in which every field is required.
-fn form(message: &str, properties: &Value) -> InputRequest {
+pub(crate) fn form(message: &str, properties: &Value) -> InputRequest {
     let required: Vec<&String> = properties.as_object().into_iter().flat_map(serde_json::Map::keys).collect();
     let schema = json!({"type": "object", "properties": properties, "required": required});
     question("elicitation/create", json!({"mode": "form", "message": message, "requestedSchema": schema}))
@@ -205,13 +214,16 @@ fn roots() -> InputRequest {
 
 /// SEP-1034: a default for every primitive type.
 fn defaults() -> InputRequest {
-    form("Check the defaults", &json!({
-        "name": {"type": "string", "description": "Your name", "default": "John Doe"},
-        "age": {"type": "integer", "description": "Your age", "default": 30},
-        "score": {"type": "number", "description": "Your score", "default": 95.5},
-        "status": {"type": "string", "enum": ["active", "inactive", "pending"], "default": "active"},
-        "verified": {"type": "boolean", "default": true}
-    }))
+    form(
+        "Check the defaults",
+        &json!({
+            "name": {"type": "string", "description": "Your name", "default": "John Doe"},
+            "age": {"type": "integer", "description": "Your age", "default": 30},
+            "score": {"type": "number", "description": "Your score", "default": 95.5},
+            "status": {"type": "string", "enum": ["active", "inactive", "pending"], "default": "active"},
+            "verified": {"type": "boolean", "default": true}
+        }),
+    )
 }
 
 /// SEP-1330: the five ways to offer a choice.
@@ -222,21 +234,24 @@ fn enums() -> InputRequest {
     let options = json!(["option1", "option2", "option3"]);
     let one_of = titled(&[("value1", "First Option"), ("value2", "Second Option"), ("value3", "Third Option")]);
     let any_of = titled(&[("value1", "First Choice"), ("value2", "Second Choice"), ("value3", "Third Choice")]);
-    form("Choose", &json!({
-        "untitledSingle": {"type": "string", "enum": options},
-        "titledSingle": {"type": "string", "oneOf": one_of},
-        "legacyEnum": {
-            "type": "string",
-            "enum": ["opt1", "opt2", "opt3"],
-            "enumNames": ["Option One", "Option Two", "Option Three"]
-        },
-        "untitledMulti": {"type": "array", "items": {"type": "string", "enum": options}},
-        "titledMulti": {"type": "array", "items": {"anyOf": any_of}}
-    }))
+    form(
+        "Choose",
+        &json!({
+            "untitledSingle": {"type": "string", "enum": options},
+            "titledSingle": {"type": "string", "oneOf": one_of},
+            "legacyEnum": {
+                "type": "string",
+                "enum": ["opt1", "opt2", "opt3"],
+                "enumNames": ["Option One", "Option Two", "Option Three"]
+            },
+            "untitledMulti": {"type": "array", "items": {"type": "string", "enum": options}},
+            "titledMulti": {"type": "array", "items": {"anyOf": any_of}}
+        }),
+    )
 }
 
 /// What the user wrote into one field of a form.
-fn told(given: &Value, field: &str) -> Meaning {
+pub(crate) fn told(given: &Value, field: &str) -> Meaning {
     match given["action"].as_str()? {
         "accept" => given["content"][field].as_str().map(str::to_owned),
         refusal => Some(format!("nobody ({refusal})")),

@@ -18,11 +18,14 @@ use crate::{
     ask::{self, Asking, Step, is_modern},
     resources::WATCHED,
     server::{Change, Fixture},
-    steps,
+    steps, tasks,
 };
 
 /// The pause that lets a client tell two notifications apart.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// Arguments that may be left out.
+const OPTIONAL: [&str; 4] = ["priority", "seconds", "label", "filename"];
 
 /// Every tool, always in this order.
 pub(crate) fn list() -> Vec<Tool> {
@@ -66,15 +69,18 @@ pub(crate) fn list() -> Vec<Tool> {
         ("add", "Adds two numbers", json!({"a": number, "b": number})),
         ("ask", "Asks the user", json!({"question": string})),
         ("think", "Asks a model", json!({"prompt": string})),
-        ("test_header", "Returns the region it is given, which a client also puts into a header", json!({
-            "region": {"type": "string", "x-mcp-header": "Region"},
-            "priority": {"type": "integer", "x-mcp-header": "Priority"}
-        })),
+        (
+            "test_header",
+            "Returns the region it is given, which a client also puts into a header",
+            json!({
+                "region": {"type": "string", "x-mcp-header": "Region"},
+                "priority": {"type": "integer", "x-mcp-header": "Priority"}
+            }),
+        ),
     ];
-    for (name, about, properties) in with {
-        let required: Vec<&String> = properties.as_object().into_iter().flat_map(serde_json::Map::keys).collect();
-        // The header tool's second argument may be left out.
-        let required = if name == "test_header" { &required[..1] } else { &required[..] };
+    for (name, about, properties) in with.into_iter().chain(tasks::list()) {
+        let names = properties.as_object().into_iter().flat_map(serde_json::Map::keys);
+        let required: Vec<&String> = names.filter(|name| !OPTIONAL.contains(&name.as_str())).collect();
         let schema = json!({"type": "object", "properties": properties, "required": required});
         tools.push(json!({"name": name, "description": about, "inputSchema": schema}));
     }
@@ -121,6 +127,9 @@ pub(crate) async fn call(
         return Ok(result.into());
     }
     let arguments = call.arguments.unwrap_or_default();
+    if let Some(answer) = tasks::call(fixture, tool, &arguments, call.input_responses.as_ref(), context).await {
+        return answer;
+    }
     match tool {
         "echo" => return Ok(text(string(&arguments, "text")?).into()),
         "add" => return Ok(text((number(&arguments, "a")? + number(&arguments, "b")?).to_string()).into()),
@@ -128,7 +137,8 @@ pub(crate) async fn call(
         "json_schema_2020_12_tool" => return Ok(text("The arguments are taken as they are.").into()),
         "test_tool_with_progress" => return progress(context).await,
         "test_tool_with_logging" => {
-            for (index, line) in ["Tool execution started", "Tool processing data", "Tool execution completed"].iter().enumerate() {
+            for (index, line) in ["Tool execution started", "Tool processing data", "Tool execution completed"].iter().enumerate()
+            {
                 if index > 0 {
                     tokio::time::sleep(PAUSE).await;
                 }
