@@ -21,7 +21,7 @@ pub(crate) fn failure(said: impl Into<String>) -> CallToolResult {
 }
 
 /// A result from the JSON it should be on the wire.
-pub(crate) fn content(blocks: Value) -> CallToolResult {
+pub(crate) fn content(blocks: &Value) -> CallToolResult {
     serde_json::from_value(json!({"resultType": "complete", "content": blocks})).expect("the blocks are literals of this crate")
 }
 
@@ -29,14 +29,14 @@ pub(crate) fn content(blocks: Value) -> CallToolResult {
 pub(crate) fn fixed(tool: &str) -> Option<CallToolResult> {
     Some(match tool {
         "test_simple_text" => text("This is a simple text response for testing."),
-        "test_image_content" => content(json!([{"type": "image", "data": PNG, "mimeType": "image/png"}])),
-        "test_audio_content" => content(json!([{"type": "audio", "data": WAV, "mimeType": "audio/wav"}])),
-        "test_embedded_resource" => content(json!([{"type": "resource", "resource": {
+        "test_image_content" => content(&json!([{"type": "image", "data": PNG, "mimeType": "image/png"}])),
+        "test_audio_content" => content(&json!([{"type": "audio", "data": WAV, "mimeType": "audio/wav"}])),
+        "test_embedded_resource" => content(&json!([{"type": "resource", "resource": {
             "uri": "test://embedded-resource",
             "mimeType": "text/plain",
             "text": "This is an embedded resource content."
         }}])),
-        "test_multiple_content_types" => content(json!([
+        "test_multiple_content_types" => content(&json!([
             {"type": "text", "text": "Multiple content types test:"},
             {"type": "image", "data": PNG, "mimeType": "image/png"},
             {"type": "resource", "resource": {

@@ -68,7 +68,7 @@ pub(crate) async fn get(
                 state: asked.request_state,
                 capabilities: context.client_capabilities().unwrap_or_default(),
             };
-            return match ask::until_done(context, asking, steps::context).await? {
+            return match ask::until_done(context, asking, |asking| Ok(steps::context(asking))).await? {
                 Step::Done(text) => Ok(result(&[say(text)]).into()),
                 Step::Failed(error) => Err(ErrorData::internal_error(error, None)),
                 Step::Ask(required) => Ok(required.into()),

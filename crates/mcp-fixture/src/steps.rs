@@ -53,8 +53,9 @@ pub(crate) fn of(fixture: &Fixture, tool: &str, arguments: &JsonObject, asking: 
             Ok(one(asking, "capital_question", sampling("What is the capital of France?", 100), sampled))
         }
         "test_input_required_result_list_roots" => Ok(one(asking, "client_roots", roots(), rooted)),
-        "test_input_required_result_request_state" => confirmed(fixture, asking, tool),
-        "test_input_required_result_tampered_state" => confirmed(fixture, asking, tool),
+        "test_input_required_result_request_state" | "test_input_required_result_tampered_state" => {
+            confirmed(fixture, asking, tool)
+        }
         "test_input_required_result_multiple_inputs" => all_three(fixture, asking, tool),
         "test_input_required_result_multi_round" => two_rounds(fixture, asking, tool),
         "confirm_delete" => Ok(one(asking, "confirm", confirmation("the file"), |given| any(given, "Confirmed"))),
@@ -65,11 +66,11 @@ pub(crate) fn of(fixture: &Fixture, tool: &str, arguments: &JsonObject, asking: 
 }
 
 /// The step of the prompt that asks.
-pub(crate) fn context(asking: &Asking) -> Result<Step, ErrorData> {
+pub(crate) fn context(asking: &Asking) -> Step {
     let question = form("What context should the prompt use?", &json!({"context": {"type": "string"}}));
-    Ok(one(asking, "user_context", question, |given| {
+    one(asking, "user_context", question, |given| {
         told(given, "context").map(|context| format!("Consider this context: {context}"))
-    }))
+    })
 }
 
 /// What an answer means; nothing if it is not one, and the question is put again.
@@ -188,7 +189,7 @@ fn opened(fixture: &Fixture, asking: &Asking, tool: &str) -> Result<Option<Value
     Ok(serde_json::from_slice(&plain).ok())
 }
 
-fn question(method: &str, params: Value) -> InputRequest {
+fn question(method: &str, params: &Value) -> InputRequest {
     serde_json::from_value(json!({"method": method, "params": params})).expect("a request of this crate")
 }
 
@@ -196,7 +197,7 @@ fn question(method: &str, params: Value) -> InputRequest {
 pub(crate) fn form(message: &str, properties: &Value) -> InputRequest {
     let required: Vec<&String> = properties.as_object().into_iter().flat_map(serde_json::Map::keys).collect();
     let schema = json!({"type": "object", "properties": properties, "required": required});
-    question("elicitation/create", json!({"mode": "form", "message": message, "requestedSchema": schema}))
+    question("elicitation/create", &json!({"mode": "form", "message": message, "requestedSchema": schema}))
 }
 
 fn name_form(message: &str) -> InputRequest {
@@ -205,11 +206,11 @@ fn name_form(message: &str) -> InputRequest {
 
 fn sampling(prompt: &str, most: u32) -> InputRequest {
     let message = json!({"role": "user", "content": {"type": "text", "text": prompt}});
-    question("sampling/createMessage", json!({"messages": [message], "maxTokens": most}))
+    question("sampling/createMessage", &json!({"messages": [message], "maxTokens": most}))
 }
 
 fn roots() -> InputRequest {
-    question("roots/list", json!({}))
+    question("roots/list", &json!({}))
 }
 
 /// SEP-1034: a default for every primitive type.

@@ -54,6 +54,7 @@ pub(crate) fn list() -> Vec<Tool> {
         ("test_input_required_result_capabilities", "Asks for what the client can do"),
         ("test_missing_capability", "Works for clients with a model only"),
         ("test_streaming_elicitation", "Asks for a name"),
+        ("count", "Reports progress three times"),
         ("touch", "Announces that the watched resource changed"),
     ];
     let mut tools: Vec<Value> = plain
@@ -135,7 +136,7 @@ pub(crate) async fn call(
         "add" => return Ok(text((number(&arguments, "a")? + number(&arguments, "b")?).to_string()).into()),
         "test_header" => return Ok(text(string(&arguments, "region")?).into()),
         "json_schema_2020_12_tool" => return Ok(text("The arguments are taken as they are.").into()),
-        "test_tool_with_progress" => return progress(context).await,
+        "count" | "test_tool_with_progress" => return progress(context).await,
         "test_tool_with_logging" => {
             for (index, line) in ["Tool execution started", "Tool processing data", "Tool execution completed"].iter().enumerate()
             {
