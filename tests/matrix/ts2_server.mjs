@@ -22,7 +22,7 @@ function create({ era }) {
     server.setRequestHandler('resources/unsubscribe', ({ params }) => (subscribed.delete(params.uri), {}));
   }
   server.setRequestHandler('tools/call', ({ params }, context) =>
-    describe(params.name === 'count' ? { ...params, _meta: context.mcpReq._meta ?? params._meta } : params, {
+    describe({ ...params, _meta: context.mcpReq._meta }, {
       progress: (params) => context.mcpReq.notify({ method: 'notifications/progress', params }),
       touch: () => subscribed.has(WATCHED) && server.sendResourceUpdated({ uri: WATCHED }),
       // On a legacy connection the SDK turns the question into a request of its own and calls again.
