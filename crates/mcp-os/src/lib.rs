@@ -8,8 +8,10 @@
 pub mod clock;
 pub mod dirs;
 pub mod file;
+pub mod guard;
 pub mod journal;
 pub mod lock;
+pub mod proc;
 pub mod process;
 mod sys;
 pub mod which;

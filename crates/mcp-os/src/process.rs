@@ -70,6 +70,11 @@ pub fn spawn(spec: &Spec) -> Result<Child, SpawnError> {
     Ok(Child { inner, stdin, stdout, stderr, is_reaped: false })
 }
 
+/// How a process ended, as it reads after its name: `exited with status 3`, `was killed by signal 9 (SIGKILL)`.
+pub fn ending(status: ExitStatus) -> String {
+    crate::sys::ending(status)
+}
+
 impl Child {
     /// Its process id.
     pub fn id(&self) -> u32 {

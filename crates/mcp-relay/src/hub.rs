@@ -213,6 +213,11 @@ impl Hub {
         self.0.upstream.borrow().as_ref().and_then(|(_, u)| u.pid())
     }
 
+    /// See [`Route::in_flight`].
+    pub fn in_flight(&self, peer: PeerId) -> usize {
+        self.0.route.borrow().in_flight(peer)
+    }
+
     /// See [`Route::mirrored`].
     pub fn mirrored(&self, tool: &str) -> Option<Rc<[Mirrored]>> {
         self.0.route.borrow().mirrored(tool)

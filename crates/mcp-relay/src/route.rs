@@ -42,7 +42,7 @@ impl Via {
 }
 
 /// A client that came.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Arrival {
     /// How.
     pub via: Via,
@@ -130,6 +130,8 @@ pub enum Note {
     Busy,
     /// The server is not started again: it failed too often.
     GaveUp(String),
+    /// What [`Event::Drain`] began is done.
+    Ended,
 }
 
 /// An argument of a tool that a modern HTTP client repeats in a header (basic/transports/streamable-http).
@@ -153,6 +155,12 @@ pub trait Route {
 
     /// How things stand.
     fn status(&self, now: Instant) -> Status;
+
+    /// Requests of a client that have had no answer yet, those that still wait for the server to start included. A client whose
+    /// input has ended is let go when there are none.
+    fn in_flight(&self, _peer: PeerId) -> usize {
+        0
+    }
 
     /// The arguments of a tool that have to be repeated in headers, as far as the tool's schema went by.
     fn mirrored(&self, _tool: &str) -> Option<Rc<[Mirrored]>> {

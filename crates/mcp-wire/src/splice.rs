@@ -61,6 +61,11 @@ impl Edits {
         }
     }
 
+    /// The text with all edits made, without a line end.
+    pub fn text(self, text: &str) -> String {
+        String::from_utf8_lossy(self.apply(text.as_bytes()).trim_ascii_end()).into_owned()
+    }
+
     /// The bytes with all edits made, and one line end.
     pub fn apply(mut self, bytes: &[u8]) -> Bytes {
         self.0.sort_by_key(|(range, _)| (range.start, range.end));

@@ -1,123 +1,246 @@
 //! The route by which many clients use one server, each as though it were alone.
+//!
+//! What it changes on a message is the id, the progress token, the id in a cancellation and the subscription id; between
+//! clients and a server of different eras also what [`to_modern`] and [`to_legacy`] say. All else passes as it came.
+//!
+//! | Part | Is about |
+//! | --- | --- |
+//! | [`config`] | what can be chosen |
+//! | `client`, `call` | the tables: who is there, what is on its way |
+//! | `lifecycle` | opening the server in one era or the other, its end, its restart |
+//! | `requests`, `responses` | from client to server and back |
+//! | `notices` | notifications, both ways |
+//! | `nested`, `turns` | requests of the server: whose call they belong to, and who may go on meanwhile |
+//! | `levels`, `subscriptions`, `roots`, `tasks` | what several clients want of one setting |
+//! | `to_modern` | a legacy client on a modern server |
+//! | `to_legacy`, `listens` | a modern client on a legacy server |
 
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use mcp_wire::version::Era;
+use mcp_wire::{Frame, Kind, author};
 
-use crate::route::{Action, Event, Route};
+use crate::route::{Action, Class, Event, Mirrored, Note, PeerId, Route, StreamId};
 use crate::status::Status;
 
-/// What decides the era that is spoken with the server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum UpstreamEra {
-    /// The first client's, if the server speaks it.
-    #[default]
-    Auto,
-    /// `initialize`.
-    Legacy,
-    /// `server/discover`.
-    Modern,
-}
+mod call;
+mod client;
+mod config;
+mod histogram;
+mod levels;
+mod lifecycle;
+mod listens;
+mod mirror;
+mod nested;
+mod notices;
+mod report;
+mod requests;
+mod responses;
+mod roots;
+mod subscriptions;
+mod tasks;
+mod to_legacy;
+mod to_modern;
+mod turns;
 
-/// What a legacy server is told that its client can do.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum ClientCapabilities {
-    /// What the first client says.
-    #[default]
-    First,
-    /// Roots, sampling with tools, elicitation by form and URL.
-    Full,
-    /// Nothing.
-    None,
-    /// This object.
-    Json(String),
-}
-
-/// To which client a request of the server goes when several have calls on their way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Attribution {
-    /// Calls of several clients take turns as soon as the server has asked something; a client that is being asked lets others go on.
-    #[default]
-    Baton,
-    /// The same, and a client keeps its turn until its calls are done.
-    Strict,
-    /// The server may ask nothing.
-    Reject,
-}
-
-/// Whether a server that ended is started again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Restart {
-    /// Not before the next client comes.
-    Never,
-    /// Yes, with growing pauses, until it has failed three times in a row.
-    #[default]
-    OnFailure,
-}
-
-/// How a server is shared.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The era spoken with the server.
-    pub upstream_era: UpstreamEra,
-    /// What a legacy server is told.
-    pub client_capabilities: ClientCapabilities,
-    /// Who is asked.
-    pub attribution: Attribution,
-    /// What happens when it ends.
-    pub restart: Restart,
-    /// The era in which it opened the last time.
-    pub known_era: Option<Era>,
-    /// It has asked something an earlier time.
-    pub is_interactive: bool,
-    /// How long an answer to `server/discover` or `initialize` may take.
-    pub opening_timeout: Duration,
-    /// How long a request of the server that cannot be attributed is held.
-    pub attribution_timeout: Duration,
-    /// How long a call waits for a modern client to come back with answers.
-    pub parking_timeout: Duration,
-    /// Requests one client may have on their way.
-    pub max_in_flight: usize,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            upstream_era: UpstreamEra::default(),
-            client_capabilities: ClientCapabilities::default(),
-            attribution: Attribution::default(),
-            restart: Restart::default(),
-            known_era: None,
-            is_interactive: false,
-            opening_timeout: Duration::from_mins(2),
-            attribution_timeout: Duration::from_secs(10),
-            parking_timeout: Duration::from_mins(15),
-            max_in_flight: 16_384,
-        }
-    }
-}
+use call::{Call, Nested};
+use client::Client;
+pub use config::{Attribution, ClientCapabilities, Config, Restart, UpstreamEra};
+use histogram::Histogram;
+use lifecycle::Up;
+use listens::Listen;
+use turns::Unit;
 
 /// The route.
-#[derive(Debug)]
 pub struct Shared {
-    _config: Config,
+    config: Config,
+    now: Instant,
+    out: Vec<Action>,
+    /// The one counter for ids we give, to the server and to clients: from 1, never reused.
+    last_id: u64,
+    clients: BTreeMap<PeerId, Client>,
+    /// Requests sent to the server, or waiting to be, by the id the server sees.
+    calls: HashMap<u64, Call>,
+    /// Requests sent to clients, by the id the client sees.
+    nested: HashMap<u64, Nested>,
+    /// What came before the server was open.
+    waiting: VecDeque<(PeerId, StreamId, Frame)>,
+    turns: turns::Turns,
+    up: Up,
+    /// Open subscriptions of modern clients on a legacy server.
+    listens: BTreeMap<u64, Listen>,
+    /// Calls that wait for their modern client to come back, by the handle it was given.
+    parked: HashMap<String, to_legacy::Parked>,
+    gatherings: Vec<roots::Gathering>,
+    tasks: tasks::Tasks,
+    /// Who is told that an elicitation is complete.
+    elicitations: HashMap<String, PeerId>,
+    mirrored: HashMap<String, Rc<[Mirrored]>>,
+    seen: client::Seen,
+    levels: levels::Levels,
+    subscribers: subscriptions::Subscribers,
+    roots_given: Option<String>,
+    has_asked_for_roots: bool,
+    /// Calls whose server wants to be called again without having asked anything.
+    rounds_due: Vec<(Instant, u64)>,
+    /// Calls whose questions go to their client soon.
+    collecting: Vec<(Instant, u64)>,
+    is_draining: bool,
+    /// Draining is done, the server is being ended.
+    is_closing: bool,
+    latency: Histogram,
+    answered: u64,
+    errors: u64,
+    noise: u64,
+    counts: BTreeMap<&'static str, u64>,
 }
 
 impl Shared {
     /// Nobody there yet.
     pub fn new(config: Config) -> Self {
-        Self { _config: config }
+        let up = Up::new(&config);
+        let turns = turns::Turns::new(config.is_interactive);
+        Self {
+            config,
+            now: Instant::now(),
+            out: Vec::new(),
+            last_id: 0,
+            clients: BTreeMap::new(),
+            calls: HashMap::new(),
+            nested: HashMap::new(),
+            waiting: VecDeque::new(),
+            turns,
+            up,
+            listens: BTreeMap::new(),
+            parked: HashMap::new(),
+            gatherings: Vec::new(),
+            tasks: tasks::Tasks::default(),
+            elicitations: HashMap::new(),
+            mirrored: HashMap::new(),
+            seen: client::Seen::default(),
+            levels: levels::Levels::default(),
+            subscribers: subscriptions::Subscribers::default(),
+            roots_given: None,
+            has_asked_for_roots: false,
+            rounds_due: Vec::new(),
+            collecting: Vec::new(),
+            is_draining: false,
+            is_closing: false,
+            latency: Histogram::default(),
+            answered: 0,
+            errors: 0,
+            noise: 0,
+            counts: BTreeMap::new(),
+        }
+    }
+
+    fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    fn send(&mut self, peer: PeerId, stream: Option<StreamId>, class: Class, frame: Bytes) {
+        self.out.push(Action::Send(peer, stream, class, frame));
+    }
+
+    fn answer(&mut self, peer: PeerId, stream: StreamId, frame: Bytes) {
+        self.send(peer, Some(stream), Class::Response, frame);
+    }
+
+    /// An error answer of the route's own making.
+    fn answer_error(&mut self, peer: PeerId, stream: StreamId, id: &str, code: i64, message: &str) {
+        self.answer(peer, stream, author::error(Some(id), code, message, None));
+    }
+
+    fn upstream(&mut self, frame: Bytes) {
+        self.out.push(Action::Upstream(frame));
+    }
+
+    fn log(&mut self, text: impl Into<String>) {
+        self.out.push(Action::Note(Note::Log(text.into())));
+    }
+
+    /// Something that was dropped or refused: counted, and shown in the status.
+    fn count(&mut self, what: &'static str) {
+        *self.counts.entry(what).or_default() += 1;
+    }
+
+    /// The same, and logged the first time.
+    fn count_and_log(&mut self, what: &'static str) {
+        let count = self.counts.entry(what).or_default();
+        *count += 1;
+        if *count == 1 {
+            self.log(what);
+        }
+    }
+
+    fn server_era(&self) -> Option<Era> {
+        self.up.era
+    }
+
+    fn on_upstream(&mut self, frame: &Frame, on: Option<u64>) {
+        match frame.kind() {
+            Kind::Result | Kind::Error => self.on_response(frame),
+            Kind::Request => self.on_server_request(frame.clone(), on),
+            Kind::Notification => self.on_server_notification(frame, on),
+        }
+    }
+
+    fn on_tick(&mut self) {
+        self.tick_lifecycle();
+        self.tick_nested();
+        self.tick_parked();
+        self.tick_rounds();
+        self.tick_gatherings();
+        self.settle();
     }
 }
 
-impl Route for Shared {
-    fn on(&mut self, _now: Instant, _event: Event, _actions: &mut Vec<Action>) {}
+/// How long an unanswered question to a client may last, in a bridged call.
+const ENTRY_TIMEOUT: Duration = Duration::from_mins(10);
 
-    fn wake(&self) -> Option<Instant> {
-        None
+impl Route for Shared {
+    fn on(&mut self, now: Instant, event: Event, actions: &mut Vec<Action>) {
+        self.now = now;
+        match event {
+            Event::Opened(peer, arrival) => self.on_opened(peer, arrival),
+            Event::Frame(peer, stream, frame) => self.on_client_frame(peer, stream, frame),
+            Event::Abandoned(peer, stream) => self.on_abandoned(peer, stream),
+            Event::Closed(peer) => self.on_closed(peer),
+            Event::Upstream(frame, on) => self.on_upstream(&frame, on),
+            Event::Noise => self.noise += 1,
+            Event::TooLong(size, id) => self.on_too_long(size, id),
+            Event::UpstreamClosed(fate) => self.on_upstream_closed(&fate),
+            Event::Tick => self.on_tick(),
+            Event::Drain => self.on_drain(),
+            Event::Start => self.on_start(),
+        }
+        if self.is_draining {
+            self.close_when_done();
+        }
+        actions.append(&mut self.out);
     }
 
-    fn status(&self, _now: Instant) -> Status {
-        Status::default()
+    fn wake(&self) -> Option<Instant> {
+        let times = [
+            self.wake_lifecycle(),
+            self.turns.wake(),
+            self.wake_nested(),
+            self.wake_parked(),
+            self.wake_rounds(),
+            self.gatherings.iter().map(|g| g.deadline).min(),
+        ];
+        times.into_iter().flatten().min()
+    }
+
+    fn status(&self, now: Instant) -> Status {
+        self.report(now)
+    }
+
+    fn mirrored(&self, tool: &str) -> Option<Rc<[Mirrored]>> {
+        self.mirrored.get(tool).cloned()
     }
 }

@@ -2,4 +2,5 @@
 //! `http_client`.
 
 pub mod child;
+mod gather;
 pub mod stdio;
