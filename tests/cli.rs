@@ -11,6 +11,7 @@ mod cmd {
     mod refusals;
     mod screens;
     mod secrets;
+    mod share;
     mod shells;
     mod sources;
     mod switch;

@@ -70,6 +70,17 @@ pub fn memory_of_tree(_pid: u32) -> Option<u64> {
     None
 }
 
+/// The memory in use by one process, in bytes resident. Linux only.
+pub fn memory(pid: u32) -> Option<u64> {
+    #[cfg(target_os = "linux")]
+    return resident(pid);
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = pid;
+        None
+    }
+}
+
 #[cfg(target_os = "linux")]
 fn resident(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;

@@ -118,6 +118,12 @@ impl Child {
         }
     }
 
+    /// Asks it and all it started to end. Where the system has no way to ask, nothing happens.
+    pub fn ask_to_end(&self) {
+        #[cfg(unix)]
+        let _ = crate::sys::terminate_group(self.id());
+    }
+
     /// Kills it and all it started, and waits for it.
     pub fn kill_tree(&mut self) -> io::Result<ExitStatus> {
         // Fails when everything is gone already, which is what we want.

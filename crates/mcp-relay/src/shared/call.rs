@@ -22,8 +22,6 @@ pub(super) struct Call {
     pub(super) started: Instant,
     /// Whose turn it takes, where the server may ask something meanwhile.
     pub(super) unit: Option<Unit>,
-    /// Questions about this call the client has not answered.
-    pub(super) blocked_on: u32,
     /// It waits for its turn: what will be sent then.
     pub(super) held: Option<Bytes>,
     pub(super) purpose: Purpose,
@@ -47,6 +45,8 @@ pub(super) enum Purpose {
     OnBehalf,
     /// Ours: whatever is answered.
     Unheard,
+    /// Ours: when it is answered, a cancelled call of this unit can have asked nothing more.
+    Barrier(Unit),
     /// Ours: the subscription of a legacy client on a modern server.
     Wishes(PeerId),
     /// Ours: a resource that a modern client listens to.
@@ -56,8 +56,10 @@ pub(super) enum Purpose {
 /// A request sent to a client.
 pub(super) struct Nested {
     pub(super) peer: PeerId,
-    /// The call it belongs to, where that is known.
+    /// The call it is about, or, on a legacy server, the one on whose stream it was put.
     pub(super) call: Option<u64>,
+    /// Whose turn it is about.
+    pub(super) unit: Option<Unit>,
     pub(super) kind: NestedKind,
     pub(super) deadline: Option<Instant>,
 }
@@ -102,7 +104,6 @@ impl Call {
             token,
             started: now,
             unit: None,
-            blocked_on: 0,
             held: None,
             purpose,
             log_level: None,
@@ -119,7 +120,6 @@ impl Call {
             token: None,
             started: now,
             unit: None,
-            blocked_on: 0,
             held: None,
             purpose,
             log_level: None,
@@ -157,20 +157,24 @@ impl Shared {
         }
     }
 
-    /// Takes a call off the tables.
+    /// Takes a call off the tables, and its turn is over.
     pub(super) fn finish_call(&mut self, id: u64) -> Option<Call> {
+        let call = self.take_call(id)?;
+        if let Some(unit) = call.unit.filter(|_| call.held.is_none()) {
+            self.turns.ended(unit);
+        }
+        Some(call)
+    }
+
+    fn take_call(&mut self, id: u64) -> Option<Call> {
         let call = self.calls.remove(&id)?;
         if let Some(client) = self.clients.get_mut(&call.peer)
             && client.open.get(&call.id) == Some(&id)
         {
             client.open.remove(&call.id);
         }
-        if let Some(unit) = call.unit {
-            if call.held.is_some() {
-                self.turns.queue.retain(|(_, queued, _)| *queued != id);
-            } else {
-                self.turns.ended(unit, call.blocked_on > 0);
-            }
+        if call.held.is_some() {
+            self.turns.queue.retain(|(_, queued, _)| *queued != id);
         }
         Some(call)
     }
@@ -185,8 +189,12 @@ impl Shared {
             // `initialize` cannot be cancelled, and the next client wants its outcome.
             return;
         }
-        let Some(call) = self.finish_call(id) else { return };
-        let asked: Vec<u64> = self.nested.iter().filter(|(_, n)| n.call == Some(id)).map(|(i, _)| *i).collect();
+        let Some(call) = self.take_call(id) else { return };
+        // Of a legacy client's calls nobody can tell which a question is about; when the last is gone it is about none.
+        let is_last = !self.calls.values().any(|other| other.unit == call.unit && other.held.is_none());
+        let concerns = |n: &Nested| n.call == Some(id) && n.unit.is_none() || is_last && n.unit.is_some() && n.unit == call.unit;
+        let mut asked: Vec<u64> = self.nested.iter().filter(|(_, n)| concerns(n)).map(|(i, _)| *i).collect();
+        asked.sort_unstable();
         for nested in asked {
             self.withdraw_question(nested, "the call was cancelled");
         }
@@ -198,6 +206,9 @@ impl Shared {
         self.leave_unanswered(&call, "the call was cancelled");
         if was_sent {
             self.upstream(cancellation(&id.to_string(), reason));
+        }
+        if let Some(unit) = call.unit.filter(|_| call.held.is_none()) {
+            self.linger(unit);
         }
         self.out.push(Action::EndStream(call.peer, call.stream));
     }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use mcp_wire::object;
 use mcp_wire::version::Era;
 
+use super::Shared;
 use super::to_modern::Wishes;
-use super::{Shared, Unit};
 use crate::route::{Action, Arrival, Note, PeerId, StreamId, Via};
 use crate::status::Party;
 
@@ -111,6 +111,7 @@ impl Shared {
     pub(super) fn on_closed(&mut self, peer: PeerId) {
         let Some(client) = self.clients.remove(&peer) else { return };
         self.waiting.retain(|(p, ..)| *p != peer);
+        self.resuming.retain(|(p, _)| *p != peer);
         for id in client.open.values() {
             self.cancel_call(*id, Some("client disconnected"));
         }
@@ -124,7 +125,6 @@ impl Shared {
         self.release_level_of(peer);
         self.elicitations.retain(|_, p| *p != peer);
         self.tasks.client_left(peer, self.now);
-        self.turns.forget(Unit::Client(peer));
         if client.is_legacy() && client.is_initialized {
             self.look_for_other_roots();
         }

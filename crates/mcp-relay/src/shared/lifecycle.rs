@@ -324,6 +324,7 @@ impl Shared {
         if era == Era::Legacy && opener == Era::Modern {
             self.say_initialized();
         }
+        self.finish_resuming();
         self.dispatch_waiting();
     }
 
@@ -378,6 +379,9 @@ impl Shared {
                 None => author::our_error(Some(id), "server-not-opened", why),
             };
             self.answer(peer, stream, answer);
+        }
+        for (peer, _) in std::mem::take(&mut self.resuming) {
+            self.out.push(Action::End(peer, why.to_owned()));
         }
         if is_replay {
             self.end_sessions(why);
@@ -511,10 +515,9 @@ impl Shared {
 
     /// The end of draining: nobody waits for anything any more.
     pub(super) fn close_when_done(&mut self) {
-        let is_busy = self
-            .calls
-            .values()
-            .any(|c| !matches!(c.purpose, Purpose::Listen | Purpose::Wishes(_) | Purpose::Opening | Purpose::Unheard));
+        let is_busy = self.calls.values().any(|c| {
+            !matches!(c.purpose, Purpose::Listen | Purpose::Wishes(_) | Purpose::Opening | Purpose::Unheard | Purpose::Barrier(_))
+        });
         if is_busy || !self.parked.is_empty() || std::mem::replace(&mut self.is_closing, true) {
             return;
         }

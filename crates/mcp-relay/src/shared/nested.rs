@@ -18,7 +18,14 @@ use crate::route::{Action, Class, Note, PeerId, StreamId};
 
 /// Questions that cannot be attributed yet.
 #[derive(Default)]
-pub(super) struct Held(VecDeque<(Frame, Instant)>);
+pub(super) struct Held(VecDeque<HeldQuestion>);
+
+struct HeldQuestion {
+    frame: Frame,
+    deadline: Instant,
+    /// A call that was cancelled could have asked it: the one that is left at the end need not be the right one.
+    is_tainted: bool,
+}
 
 impl Held {
     pub(super) fn len(&self) -> usize {
@@ -56,7 +63,8 @@ impl Shared {
         match self.whose(&frame, on) {
             Whose::Unclear => {
                 let deadline = self.now + self.config.attribution_timeout;
-                self.turns.held.0.push_back((frame, deadline));
+                let is_tainted = !self.turns.lingering.is_empty();
+                self.turns.held.0.push_back(HeldQuestion { frame, deadline, is_tainted });
                 self.turns.is_holding = true;
                 self.becomes_interactive();
             }
@@ -90,6 +98,8 @@ impl Shared {
             return Whose::Call(call);
         }
         match self.turns.only_one() {
+            Only::One(Unit::Call(id)) if !self.calls.contains_key(&id) => Whose::Nobody,
+            Only::One(Unit::Client(peer)) if !self.clients.contains_key(&peer) => Whose::Nobody,
             Only::One(Unit::Call(id)) => Whose::Call(id),
             Only::One(Unit::Client(peer)) => self.latest_call_of(peer).map_or(Whose::Client(peer), Whose::Call),
             Only::Several => Whose::Unclear,
@@ -103,8 +113,7 @@ impl Shared {
     /// Of a client's calls any stream would do: the latest is the likeliest.
     fn latest_call_of(&self, peer: PeerId) -> Option<u64> {
         let unit = Some(Unit::Client(peer));
-        let calls = self.calls.iter().filter(|(_, c)| c.unit == unit && c.held.is_none());
-        calls.max_by_key(|(id, c)| (c.blocked_on == 0, **id)).map(|(id, _)| *id)
+        self.calls.iter().filter(|(_, c)| c.unit == unit && c.held.is_none()).map(|(id, _)| *id).max()
     }
 
     pub(super) fn stream_of(&self, unit: Unit) -> Option<(PeerId, Option<StreamId>)> {
@@ -160,42 +169,32 @@ impl Shared {
         if let Some(elicitation) = frame.get_string(&["params", "elicitationId"]) {
             self.elicitations.insert(elicitation, peer);
         }
-        let kind = NestedKind::Server(id.into());
-        let ours = self.ask_client(peer, call, kind, None);
-        let stream = call.and_then(|id| self.calls.get(&id)).map(|c| c.stream);
-        self.block(call);
+        let ours = self.ask_client(peer, call, NestedKind::Server(id.into()), None);
+        let found = call.and_then(|id| self.calls.get(&id));
+        let (stream, unit) = (found.map(|c| c.stream), found.and_then(|c| c.unit));
+        if let (Some(unit), Some(nested)) = (unit, self.nested.get_mut(&ours)) {
+            nested.unit = Some(unit);
+            self.turns.asked(unit, ours, self.now);
+        }
         self.send(peer, stream, Class::Request, as_asked(frame, &ours.to_string()));
     }
 
     /// Notes down a request to a client; gives the id the client will see.
     pub(super) fn ask_client(&mut self, peer: PeerId, call: Option<u64>, kind: NestedKind, deadline: Option<Instant>) -> u64 {
         let id = self.next_id();
-        self.nested.insert(id, Nested { peer, call, kind, deadline });
+        self.nested.insert(id, Nested { peer, call, unit: None, kind, deadline });
         if let Some(client) = self.clients.get_mut(&peer) {
             client.asked.insert(id);
         }
         id
     }
 
-    /// A call waits for its client now.
-    pub(super) fn block(&mut self, call: Option<u64>) {
-        if let Some(call) = call.and_then(|id| self.calls.get_mut(&id)) {
-            call.blocked_on += 1;
-            if call.blocked_on == 1
-                && let Some(unit) = call.unit
-            {
-                self.turns.blocked(unit, self.now);
-            }
-        }
-    }
-
-    /// Sends an answer to a question about a call, now or when it is the call's turn again.
-    pub(super) fn answer_question(&mut self, call: Option<u64>, message: Bytes) {
-        let unit = call.and_then(|id| self.calls.get(&id)).filter(|c| c.blocked_on > 0).and_then(|c| c.unit);
-        match (unit, call) {
-            (Some(unit), Some(call)) if self.turns.may_resume(unit, self.now) => self.resume(unit, call, message),
-            (Some(unit), Some(call)) => self.turns.answers.push_back((unit, call, message)),
-            _ => self.upstream(message),
+    /// Sends an answer to a question, now or when it is the unit's turn again.
+    pub(super) fn answer_question(&mut self, unit: Option<Unit>, question: u64, message: Bytes) {
+        match unit {
+            Some(unit) if self.turns.may_resume(unit, self.now) => self.resume(unit, question, message),
+            Some(unit) => self.turns.answers.push_back((unit, question, message)),
+            None => self.upstream(message),
         }
     }
 
@@ -211,7 +210,7 @@ impl Shared {
             NestedKind::Server(theirs) => {
                 let is_task = frame.kind() == Kind::Result && frame.contains("\"taskId\"");
                 let answer = if is_task { Self::as_clients_task(peer, frame, Some(&theirs)) } else { frame.with_id(&theirs) };
-                self.answer_question(nested.call, answer);
+                self.answer_question(nested.unit, id, answer);
             }
             NestedKind::Round(key) => self.on_round_answer(nested.call, &key, frame),
             NestedKind::Roots => self.on_roots(peer, frame),
@@ -233,7 +232,7 @@ impl Shared {
         match nested.kind {
             NestedKind::Server(theirs) => {
                 let message = author::our_error(Some(&theirs), "not-answered", why);
-                self.answer_question(nested.call, message);
+                self.answer_question(nested.unit, id, message);
             }
             NestedKind::Round(_) => self.round_failed(nested.call, why),
             NestedKind::Roots => self.roots_failed(nested.peer),
@@ -248,10 +247,10 @@ impl Shared {
         if self.clients.contains_key(&peer) {
             self.send(peer, stream, Class::Notification, cancellation(&id.to_string(), Some(why)));
         }
-        if let Some(Nested { kind: NestedKind::Server(theirs), .. }) = self.forget_question(id)
+        if let Some(Nested { kind: NestedKind::Server(theirs), unit, .. }) = self.forget_question(id)
             && self.up.is_ready()
         {
-            self.upstream(author::our_error(Some(&theirs), "not-answered", why));
+            self.answer_question(unit, id, author::our_error(Some(&theirs), "not-answered", why));
         }
     }
 
@@ -269,7 +268,7 @@ impl Shared {
     /// `notifications/cancelled` of the server for a question of its own.
     pub(super) fn question_taken_back(&mut self, theirs: &str, frame: &Frame, span: Range<usize>) {
         let before = self.turns.held.0.len();
-        self.turns.held.0.retain(|(held, _)| held.id() != Some(theirs));
+        self.turns.held.0.retain(|held| held.frame.id() != Some(theirs));
         if self.turns.held.0.len() < before {
             self.turns.is_holding = !self.turns.held.0.is_empty();
             self.settle();
@@ -281,44 +280,50 @@ impl Shared {
             return;
         };
         let Some(nested) = self.forget_question(id) else { return };
-        let call = nested.call.and_then(|id| self.calls.get_mut(&id));
-        let stream = call.as_ref().map(|c| c.stream);
-        if let Some(call) = call {
-            call.blocked_on = call.blocked_on.saturating_sub(1);
-            if call.blocked_on == 0
-                && let Some(unit) = call.unit
-            {
-                self.turns.resumed(unit);
-            }
+        let stream = nested.call.and_then(|id| self.calls.get(&id)).map(|c| c.stream);
+        if let Some(unit) = nested.unit {
+            self.turns.answered(unit, id);
         }
         self.send(nested.peer, stream, Class::Notification, frame.spliced(&[(span, &id.to_string())]));
     }
 
     /// Tries the first held question again. True when something came of it.
     pub(super) fn retry_held(&mut self) -> bool {
-        let Some((frame, _)) = self.turns.held.0.front() else {
+        let Some(held) = self.turns.held.0.front() else {
             self.turns.is_holding = false;
             return false;
         };
-        let whose = self.whose(frame, None);
+        let whose = self.whose(&held.frame, None);
         if matches!(whose, Whose::Unclear) {
             return false;
         }
-        let Some((frame, _)) = self.turns.held.0.pop_front() else { return false };
+        let Some(held) = self.turns.held.0.pop_front() else { return false };
         self.turns.is_holding = !self.turns.held.0.is_empty();
-        self.ask_whom(whose, &frame);
+        if held.is_tainted {
+            self.refuse_unclear(&held.frame);
+        } else {
+            self.ask_whom(whose, &held.frame);
+        }
         true
     }
 
+    /// Any of the questions that are held may be about a call that is being cancelled.
+    pub(super) fn taint_held(&mut self) {
+        self.turns.held.0.iter_mut().for_each(|held| held.is_tainted = true);
+    }
+
+    fn refuse_unclear(&mut self, frame: &Frame) {
+        self.count_and_log("questions of the server refused because several clients' calls could have caused them");
+        let message = "calls of several clients are on their way; it cannot be told whose this belongs to";
+        self.refuse_question(frame.id().unwrap_or("null"), code::INTERNAL, message);
+    }
+
     pub(super) fn tick_nested(&mut self) {
-        while let Some((_, deadline)) = self.turns.held.0.front()
-            && *deadline <= self.now
+        while self.turns.held.0.front().is_some_and(|held| held.deadline <= self.now)
+            && let Some(held) = self.turns.held.0.pop_front()
         {
-            let Some((frame, _)) = self.turns.held.0.pop_front() else { break };
             self.turns.is_holding = !self.turns.held.0.is_empty();
-            self.count_and_log("questions of the server refused because several clients' calls could have caused them");
-            let message = "calls of several clients are on their way; it cannot be told whose this belongs to";
-            self.refuse_question(frame.id().unwrap_or("null"), code::INTERNAL, message);
+            self.refuse_unclear(&held.frame);
         }
         let late = |(id, n): (&u64, &Nested)| n.deadline.is_some_and(|d| d <= self.now).then_some(*id);
         let mut expired: Vec<u64> = self.nested.iter().filter_map(late).collect();
@@ -334,7 +339,7 @@ impl Shared {
     }
 
     pub(super) fn wake_nested(&self) -> Option<Instant> {
-        let held = self.turns.held.0.front().map(|(_, deadline)| *deadline);
+        let held = self.turns.held.0.front().map(|held| held.deadline);
         let nested = self.nested.values().filter_map(|n| n.deadline).min();
         held.into_iter().chain(nested).min()
     }

@@ -56,8 +56,11 @@ impl Shared {
             Some(Era::Modern) => self.up.said(&["_meta", meta::SERVER_INFO]),
             None => None,
         };
-        let in_flight =
-            self.calls.values().filter(|c| !matches!(c.purpose, Purpose::Listen | Purpose::Wishes(_) | Purpose::Unheard)).count();
+        let in_flight = self
+            .calls
+            .values()
+            .filter(|c| !matches!(c.purpose, Purpose::Listen | Purpose::Wishes(_) | Purpose::Unheard | Purpose::Barrier(_)))
+            .count();
         Status {
             state: state.to_owned(),
             reason: self.up.last_fate.clone().filter(|_| !matches!(self.up.state, State::Ready)),

@@ -40,6 +40,12 @@ impl Shared {
             Purpose::Unheard => {
                 self.finish_call(id);
             }
+            Purpose::Barrier(unit) => {
+                let unit = *unit;
+                self.finish_call(id);
+                self.turns.lingering.retain(|(barrier, ..)| *barrier != id);
+                self.turns.ended(unit);
+            }
             Purpose::Wishes(peer) => {
                 let peer = *peer;
                 self.finish_call(id);

@@ -34,6 +34,7 @@ pub(super) struct Bridged {
 }
 
 struct Question {
+    number: u64,
     key: String,
     /// The server's id, as spelt.
     id: Box<str>,
@@ -179,6 +180,7 @@ impl Shared {
     pub(super) fn park_question(&mut self, id: u64, frame: &Frame) {
         let theirs = frame.id().unwrap_or("null");
         let params = frame.params().unwrap_or("{}");
+        let number = self.next_id();
         let Some(call) = self.calls.get_mut(&id) else { return };
         let method = call.method.clone();
         let Purpose::ToLegacy(bridged) = &mut call.purpose else { return };
@@ -194,6 +196,7 @@ impl Shared {
         }
         bridged.asked_so_far += 1;
         bridged.questions.push(Question {
+            number,
             key: format!("q{}", bridged.asked_so_far),
             id: theirs.into(),
             method: frame.method().to_owned(),
@@ -204,7 +207,9 @@ impl Shared {
             bridged.collect_at = Some(at);
             self.collecting.push((at, id));
         }
-        self.block(Some(id));
+        if let Some(unit) = call.unit {
+            self.turns.asked(unit, number, self.now);
+        }
     }
 
     /// Answers the client with the questions that are open, and parks the call.
@@ -298,13 +303,13 @@ impl Shared {
             std::mem::take(&mut bridged.questions).into_iter().partition(|q| object::find(answers, &q.key).is_some());
         let is_complete = open.is_empty();
         bridged.questions = open;
-        let own = call.id.clone();
+        let (own, unit) = (call.id.clone(), call.unit);
         if let Some(client) = self.clients.get_mut(&peer) {
             client.open.insert(own, ours);
         }
         for question in answered {
             let result = object::get(answers, &question.key).unwrap_or("{}");
-            self.answer_question(Some(ours), author::result(&question.id, result));
+            self.answer_question(unit, question.number, author::result(&question.id, result));
         }
         if !is_complete {
             self.ask_back(ours);
@@ -317,14 +322,10 @@ impl Shared {
         let holds = |call: &Call| matches!(&call.purpose, Purpose::ToLegacy(b) if b.questions.iter().any(|q| *q.id == *theirs));
         let Some(id) = self.calls.iter().find(|(_, c)| holds(c)).map(|(id, _)| *id) else { return };
         let Some(call) = self.calls.get_mut(&id) else { return };
-        if let Purpose::ToLegacy(bridged) = &mut call.purpose {
-            bridged.questions.retain(|q| *q.id != *theirs);
-        }
-        call.blocked_on = call.blocked_on.saturating_sub(1);
-        if call.blocked_on == 0
-            && let Some(unit) = call.unit
-        {
-            self.turns.resumed(unit);
+        let Purpose::ToLegacy(bridged) = &mut call.purpose else { return };
+        let gone = bridged.questions.iter().position(|q| *q.id == *theirs).map(|at| bridged.questions.remove(at));
+        if let (Some(unit), Some(question)) = (call.unit, gone) {
+            self.turns.answered(unit, question.number);
         }
     }
 
@@ -333,6 +334,9 @@ impl Shared {
         if let Purpose::ToLegacy(bridged) = &call.purpose {
             for question in &bridged.questions {
                 self.out.push(Action::Upstream(author::our_error(Some(&question.id), "not-answered", why)));
+                if let Some(unit) = call.unit {
+                    self.turns.answered(unit, question.number);
+                }
             }
         }
     }
@@ -343,6 +347,10 @@ impl Shared {
                 self.cancel_call(id, Some(why));
             }
         }
+    }
+
+    pub(super) fn has_parked(&self, peer: PeerId) -> bool {
+        self.parked.values().any(|p| p.owner == Some(peer))
     }
 
     pub(super) fn forget_parked_of(&mut self, peer: PeerId) {

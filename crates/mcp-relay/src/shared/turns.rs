@@ -6,12 +6,14 @@
 //! anything all calls go through at once. From its first question on, units take turns: calls of one unit are active at a
 //! time, and a unit that only waits for its client lets others go on after a grace in which a second question may come.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use mcp_wire::object;
 
 use super::Shared;
+use super::call::Purpose;
 use super::config::Attribution;
 use super::nested::Held;
 use crate::route::PeerId;
@@ -26,12 +28,21 @@ pub(super) enum Unit {
 }
 
 /// What a unit has on its way.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Load {
-    pub(super) active: u32,
-    pub(super) blocked: u32,
+#[derive(Clone, Debug, Default)]
+struct Load {
+    /// Calls sent and not answered.
+    calls: u32,
+    /// Questions its client has not answered, each surely about one of these calls.
+    questions: BTreeSet<u64>,
     /// It counts as active until then, though all its calls are blocked.
     grace: Option<Instant>,
+}
+
+impl Load {
+    /// Whether a call may be running in the server. All open questions may be about one and the same call.
+    fn is_active(&self) -> bool {
+        self.calls > u32::from(!self.questions.is_empty())
+    }
 }
 
 /// Questions of one call may follow each other at this distance.
@@ -48,9 +59,12 @@ pub(super) struct Turns {
     pub(super) is_holding: bool,
     pub(super) held: Held,
     loads: BTreeMap<Unit, Load>,
+    /// Cancelled calls that count as active until the server has answered this request, or until this time: a question they
+    /// asked may be on its way, and must not be taken for another call's.
+    pub(super) lingering: Vec<(u64, Unit, Instant)>,
     /// Calls that wait for their turn.
     pub(super) queue: VecDeque<(Unit, u64, Instant)>,
-    /// Answers of clients that wait for their turn: the question, and what is sent.
+    /// Answers of clients that wait for their turn, with the number of the question.
     pub(super) answers: VecDeque<(Unit, u64, Bytes)>,
 }
 
@@ -62,7 +76,7 @@ impl Turns {
     fn is_others(&self, unit: Unit, now: Instant) -> bool {
         self.loads.iter().any(|(other, load)| {
             *other != unit
-                && (load.active > 0 || load.grace.is_some_and(|until| until > now) || self.is_strict && load.blocked > 0)
+                && (load.is_active() || load.grace.is_some_and(|until| until > now) || self.is_strict && load.calls > 0)
         })
     }
 
@@ -91,41 +105,39 @@ impl Turns {
 
     pub(super) fn began(&mut self, unit: Unit) {
         let load = self.loads.entry(unit).or_default();
-        load.active += 1;
+        load.calls += 1;
         load.grace = None;
     }
 
-    pub(super) fn ended(&mut self, unit: Unit, was_blocked: bool) {
+    /// A call is over. If the unit has others, nobody knows any more which of them its open questions are about.
+    pub(super) fn ended(&mut self, unit: Unit) {
         let Some(load) = self.loads.get_mut(&unit) else { return };
-        if was_blocked {
-            load.blocked = load.blocked.saturating_sub(1);
-        } else {
-            load.active = load.active.saturating_sub(1);
-        }
-        if load.active == 0 && load.blocked == 0 {
+        load.calls = load.calls.saturating_sub(1);
+        load.questions.clear();
+        if load.calls == 0 {
             self.loads.remove(&unit);
         }
     }
 
-    pub(super) fn blocked(&mut self, unit: Unit, now: Instant) {
+    /// Its client has this question to answer.
+    pub(super) fn asked(&mut self, unit: Unit, question: u64, now: Instant) {
         if let Some(load) = self.loads.get_mut(&unit) {
-            load.active = load.active.saturating_sub(1);
-            load.blocked += 1;
-            load.grace = (load.active == 0).then(|| now + GRACE);
+            load.questions.insert(question);
+            load.grace = (!load.is_active()).then(|| now + GRACE);
         }
     }
 
-    pub(super) fn resumed(&mut self, unit: Unit) {
+    /// The server has got the answer to this question, or needs none any more.
+    pub(super) fn answered(&mut self, unit: Unit, question: u64) {
         if let Some(load) = self.loads.get_mut(&unit) {
-            load.blocked = load.blocked.saturating_sub(1);
-            load.active += 1;
-            load.grace = None;
+            load.questions.remove(&question);
+            load.grace = load.grace.filter(|_| !load.is_active());
         }
     }
 
     /// The unit a question must belong to, if there is only one it can.
     pub(super) fn only_one(&self) -> Only {
-        let mut active = self.loads.iter().filter(|(_, load)| load.active > 0).map(|(unit, _)| *unit);
+        let mut active = self.loads.iter().filter(|(_, load)| load.is_active()).map(|(unit, _)| *unit);
         match (active.next(), active.next()) {
             (Some(unit), None) => return Only::One(unit),
             (Some(_), Some(_)) => return Only::Several,
@@ -139,16 +151,11 @@ impl Turns {
         }
     }
 
-    pub(super) fn forget(&mut self, unit: Unit) {
-        self.loads.remove(&unit);
-        self.queue.retain(|(queued, ..)| *queued != unit);
-        self.answers.retain(|(waiting, ..)| *waiting != unit);
-    }
-
     pub(super) fn clear(&mut self) {
         self.loads.clear();
         self.queue.clear();
         self.answers.clear();
+        self.lingering.clear();
         self.is_holding = false;
     }
 
@@ -158,10 +165,11 @@ impl Turns {
 
     /// When a grace or somebody's patience ends.
     pub(super) fn wake(&self) -> Option<Instant> {
+        let lingering = self.lingering.iter().map(|(.., until)| *until).min();
         if self.queue.is_empty() && self.answers.is_empty() {
-            return None;
+            return lingering;
         }
-        self.loads.values().filter_map(|load| load.grace).min()
+        self.loads.values().filter_map(|load| load.grace).chain(lingering).min()
     }
 
     fn end_graces(&mut self, now: Instant) {
@@ -179,7 +187,33 @@ pub(super) enum Only {
     Several,
 }
 
+/// A server that does not answer a `ping` is waited for no longer.
+const LINGER: Duration = Duration::from_secs(2);
+
 impl Shared {
+    /// A call of this unit was cancelled. What the server asks before it has heard of that is still about it.
+    pub(super) fn linger(&mut self, unit: Unit) {
+        let can_ask = object::members(&self.up.told).next().is_some() && self.config.attribution != Attribution::Reject;
+        if !can_ask || !self.up.is_ready() {
+            self.turns.ended(unit);
+            return;
+        }
+        self.taint_held();
+        let barrier = self.ask_server("ping", None, Purpose::Barrier(unit));
+        self.turns.lingering.push((barrier, unit, self.now + LINGER));
+    }
+
+    pub(super) fn tick_turns(&mut self) {
+        let now = self.now;
+        let due: Vec<(u64, Unit)> =
+            self.turns.lingering.iter().filter(|(.., until)| *until <= now).map(|(barrier, unit, _)| (*barrier, *unit)).collect();
+        self.turns.lingering.retain(|(.., until)| *until > now);
+        for (barrier, unit) in due {
+            self.finish_call(barrier);
+            self.turns.ended(unit);
+        }
+    }
+
     /// Lets everything go on that may go on now.
     pub(super) fn settle(&mut self) {
         if self.turns.queue.is_empty() && self.turns.answers.is_empty() && !self.turns.is_holding {
@@ -209,14 +243,9 @@ impl Shared {
         }
     }
 
-    /// Sends a client's answer to the server: the call it belongs to goes on.
-    pub(super) fn resume(&mut self, unit: Unit, call: u64, message: Bytes) {
+    /// Sends a client's answer to the server: a call of the unit goes on.
+    pub(super) fn resume(&mut self, unit: Unit, question: u64, message: Bytes) {
         self.upstream(message);
-        if let Some(call) = self.calls.get_mut(&call) {
-            call.blocked_on = call.blocked_on.saturating_sub(1);
-            if call.blocked_on == 0 {
-                self.turns.resumed(unit);
-            }
-        }
+        self.turns.answered(unit, question);
     }
 }

@@ -220,7 +220,7 @@ impl Client {
             return reason;
         }
         let deadline = Instant::now() + self.patience.unanswered;
-        while self.hub.in_flight(self.peer) > 0 && Instant::now() < deadline && !is_gone(&reader) {
+        while !is_gone(&reader) && self.hub.in_flight(self.peer) > 0 && Instant::now() < deadline {
             let _ = timeout(Duration::from_millis(100), self.backlog.answered()).await;
         }
         Reason::Left
