@@ -13,6 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use mcp_os::dirs::Dirs;
 use mcp_os::guard::Guard;
 use mcp_relay::hub::{Hub, Limits};
 use mcp_relay::route::Note;
@@ -40,8 +41,8 @@ pub(crate) enum Source {
     Child(Spec),
     /// A process that is no server.
     Dummy(Spec),
-    /// A server elsewhere.
-    Remote(String),
+    /// A server elsewhere, and where our files are.
+    Remote(String, Box<Dirs>),
 }
 
 /// All a server is started with.
@@ -140,7 +141,9 @@ async fn work(plan: Plan, mut orders: mpsc::UnboundedReceiver<Order>) {
         let _ = after.await;
     }
     let log = Rc::new(RefCell::new(Log::new(plan.log)));
-    let connector = match connector(plan.source, plan.guard, &log) {
+    let sink_log = Rc::clone(&log);
+    let sink: Sink = Rc::new(move |origin, line| sink_log.borrow_mut().line(origin, line));
+    let connector = match connector(plan.source, plan.guard, &sink) {
         Ok(connector) => connector,
         Err(text) => {
             log.borrow_mut().line("mcp", &text);
@@ -203,20 +206,22 @@ async fn work(plan: Plan, mut orders: mpsc::UnboundedReceiver<Order>) {
     end(hub, &signs, sessions, web, patience).await;
 }
 
+/// Takes what a server says beside the protocol: where it said it, and the line.
+pub(crate) type Sink = Rc<dyn Fn(&str, &str)>;
+
 /// What starts the server or connects to it.
-fn connector(source: Source, guard: Option<Arc<Guard>>, log: &Rc<RefCell<Log>>) -> Result<Box<dyn Connector>, String> {
-    let sink_log = Rc::clone(log);
-    let sink: Rc<dyn Fn(&str)> = Rc::new(move |line: &str| sink_log.borrow_mut().line("stderr", line));
+pub(crate) fn connector(source: Source, guard: Option<Arc<Guard>>, sink: &Sink) -> Result<Box<dyn Connector>, String> {
     match source {
         Source::Child(spec) => {
-            let child = ChildConnector::new(spec, sink);
+            let sink = Rc::clone(sink);
+            let child = ChildConnector::new(spec, Rc::new(move |line| sink("stderr", line)));
             Ok(Box::new(match guard {
                 Some(guard) => child.with_guard(guard),
                 None => child,
             }))
         }
-        Source::Dummy(spec) => Ok(Box::new(dummy::Dummy::new(spec, Rc::clone(log), guard))),
-        Source::Remote(url) => web::remote(&url),
+        Source::Dummy(spec) => Ok(Box::new(dummy::Dummy::new(spec, Rc::clone(sink), guard))),
+        Source::Remote(url, dirs) => web::remote(&url, &dirs),
     }
 }
 
@@ -265,7 +270,6 @@ async fn end(hub: Hub, signs: &Signs, mut sessions: JoinSet<()>, web: web::Web, 
     /// What the orderly way may take beyond the calls: see `mcp_relay::transport::child::Patience`.
     const ORDERLY: Duration = Duration::from_secs(8);
     let pid = hub.pid();
-    web.close();
     hub.drain();
     let ended = async {
         while !signs.is_ended.get() {
@@ -273,6 +277,7 @@ async fn end(hub: Hub, signs: &Signs, mut sessions: JoinSet<()>, web: web::Web, 
         }
     };
     let is_ended = tokio::time::timeout(patience + ORDERLY, ended).await.is_ok();
+    web.close().await;
     if is_ended {
         // Last words are on their way to the clients.
         let farewell = async { while sessions.join_next().await.is_some() {} };

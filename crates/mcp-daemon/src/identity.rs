@@ -82,7 +82,7 @@ const NAMES: [&str; 5] = ["NODE_ENV", "NODE_OPTIONS", "PYTHONHOME", "PYTHONPATH"
 
 /// What belongs to a terminal, a session, a desktop, or to a client itself: it differs between callers that mean the same
 /// server. A name ending in `*` stands for all that begin so.
-const IGNORED: [&str; 66] = [
+const IGNORED: [&str; 68] = [
     // the shell and the session
     "PWD",
     "OLDPWD",
@@ -153,6 +153,9 @@ const IGNORED: [&str; 66] = [
     "ANTHROPIC_*",
     "OPENAI_*",
     "GOOGLE_GEMINI*",
+    // what a connection is checked with, the same for all
+    "SSL_*",
+    "AWS_CA_BUNDLE",
 ];
 
 /// Whether a variable tells servers apart.

@@ -16,6 +16,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mcp_os::dirs::Dirs;
 use mcp_os::guard::Guard;
 use mcp_os::private::PrivateError;
 use mcp_os::{clock, detach, private};
@@ -32,6 +33,7 @@ use crate::store::{State, Store};
 
 use door::Door;
 use registry::Server;
+pub(crate) use registry::config;
 
 /// How long a daemon stays without a server.
 const LINGER: Duration = Duration::from_mins(1);
@@ -84,6 +86,7 @@ fn linger() -> Duration {
 
 /// What the main thread knows.
 struct Daemon {
+    dirs: Dirs,
     place: Place,
     version: String,
     pid: u32,
@@ -120,7 +123,8 @@ struct Session {
 }
 
 /// Runs the daemon to its end. Says on standard output when it is ready.
-pub fn run(place: &Place) -> Result<(), ServeError> {
+pub fn run(dirs: &Dirs) -> Result<(), ServeError> {
+    let place = &Place::new(&dirs.daemon);
     detach::settle();
     detach::raise_open_files();
     place.prepare()?;
@@ -137,6 +141,7 @@ pub fn run(place: &Place) -> Result<(), ServeError> {
         let (store, trouble) = Store::load(place);
         let (reports, received) = mpsc::unbounded_channel();
         let daemon = Rc::new(Daemon {
+            dirs: dirs.clone(),
             place: place.clone(),
             version: version(),
             pid: std::process::id(),

@@ -1,5 +1,6 @@
 //! `mcp daemon`: the process behind `mcp run-once`.
 
+mod login;
 mod screen;
 mod tail;
 
@@ -73,9 +74,25 @@ enum Daemon {
     },
     /// End servers nobody uses; remove logs, sockets and records nobody needs
     Gc,
+    /// Start the daemon at login, and with it the servers that stay
+    Enable {
+        /// Show what would be written and run
+        #[arg(long, short = 'n')]
+        dry_run: bool,
+    },
+    /// Do not start the daemon at login any more
+    Disable {
+        /// Show what would be removed and run
+        #[arg(long, short = 'n')]
+        dry_run: bool,
+    },
     /// Be the daemon
     #[command(hide = true)]
-    Run,
+    Run {
+        /// Somebody else's daemon is as good: one that runs already is no failure
+        #[arg(long)]
+        login: bool,
+    },
 }
 
 /// `mcp daemon status` and `mcp ps`.
@@ -101,7 +118,10 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
         }
         Daemon::Logs { name, follow, lines } => tail::logs(ctx, &place, name, *follow, *lines),
         Daemon::Gc => gc(ctx, &place),
-        Daemon::Run => Ok(match serve::run(&place) {
+        Daemon::Enable { dry_run } => login::enable(ctx, *dry_run),
+        Daemon::Disable { dry_run } => login::disable(ctx, *dry_run),
+        Daemon::Run { login } => Ok(match serve::run(&ctx.dirs) {
+            Err(ServeError::Running(_)) if *login => Exit::Done,
             Ok(()) => Exit::Done,
             Err(error) => told(&error),
         }),
@@ -111,7 +131,7 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
 /// The daemon, started without the rest of the program.
 pub(crate) fn run_here() -> ExitCode {
     let ended = match Dirs::from_env(&|name| std::env::var_os(name)) {
-        Ok(dirs) => serve::run(&Place::new(dirs.daemon)).map_err(|e| told(&e)).err(),
+        Ok(dirs) => serve::run(&dirs).map_err(|e| told(&e)).err(),
         Err(error) => {
             mcp_os::detach::report(&format!("error {error}"));
             Some(Exit::Usage)

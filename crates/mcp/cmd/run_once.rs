@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use mcp_daemon::call::{self, Call, Lifetime, Options, What};
+use mcp_daemon::foreground::{self, ForegroundError};
 use mcp_daemon::place::Place;
 use mcp_daemon::shim::{self, Ended};
 use mcp_os::dirs::Dirs;
@@ -150,24 +151,38 @@ impl Args {
     }
 }
 
-pub(crate) fn run(_: Ui, args: &Args) -> Result<Exit, Failure> {
+pub(crate) fn run(ui: Ui, args: &Args) -> Result<Exit, Failure> {
     let options = args.options();
     if let Some(name) = &options.name {
         mcp_daemon::identity::check_name(name)
             .map_err(|why| Failure::missing(format_args!("`{name}` cannot be a name: {why}")))?;
     }
-    if let Some(address) = &args.http {
-        return foreground(address, args.no_token, options);
-    }
     let dirs = Dirs::from_env(&|name| std::env::var_os(name)).map_err(Failure::usage)?;
+    if let Some(address) = &args.http {
+        return foreground(ui, &dirs, address, args.no_token, options);
+    }
     let ended = pump(dirs.daemon, options);
     let code = ended.exit;
     say(&ended);
     Ok(Exit::of(code))
 }
 
-fn foreground(_address: &str, _no_token: bool, _options: Options) -> Result<Exit, Failure> {
-    Err(Failure::missing("not built yet"))
+/// One server as a URL, until somebody interrupts.
+fn foreground(ui: Ui, dirs: &Dirs, address: &str, no_token: bool, options: Options) -> Result<Exit, Failure> {
+    let call = call(options).map_err(|e| Failure::file(anyhow::Error::new(e).context("find the working directory")))?;
+    let ended = foreground::run(dirs, &call, address, !no_token, |url| {
+        ui.out(url);
+    });
+    match ended {
+        Ok(()) => Ok(Exit::Done),
+        Err(error @ ForegroundError::Open(_)) => Err(Failure::usage(error).hint(
+            "without `--no-token` the URL holds a token that has to be known; on `127.0.0.1` only this machine reaches it",
+        )),
+        Err(error @ (ForegroundError::Address(_) | ForegroundError::Program(_) | ForegroundError::Option(_))) => {
+            Err(Failure::usage(error))
+        }
+        Err(error) => Err(Failure::no_answer(error)),
+    }
 }
 
 /// Runs what takes nothing but a pump, from the words behind `run-once`. `None`: the whole command line has to look at it.
@@ -180,19 +195,22 @@ pub(crate) fn quick(words: impl Iterator<Item = OsString>) -> Option<ExitCode> {
 }
 
 fn pump(daemon: PathBuf, options: Options) -> Ended {
-    let cwd = match std::env::current_dir() {
-        Ok(cwd) => cwd,
-        Err(e) => return Ended { exit: 3, text: Some(format!("find the working directory: {e}")) },
-    };
-    let call = Call {
+    match call(options) {
+        Ok(call) => shim::run(&Place::new(daemon), call),
+        Err(e) => Ended { exit: 3, text: Some(format!("find the working directory: {e}")) },
+    }
+}
+
+/// The options, with everything of this process that matters to the server.
+fn call(options: Options) -> std::io::Result<Call> {
+    Ok(Call {
         options,
-        cwd,
+        cwd: std::env::current_dir()?,
         env: std::env::vars_os().collect(),
         pid: std::process::id(),
         version: mcp_daemon::serve::version(),
         ticket: None,
-    };
-    shim::run(&Place::new(daemon), call)
+    })
 }
 
 /// Says on standard error how it ended: standard output belongs to the protocol.

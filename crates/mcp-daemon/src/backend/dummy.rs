@@ -1,7 +1,6 @@
 //! A process that is no server, kept alive while somebody is connected. To its clients it is a server that offers nothing;
 //! those answers are made here, in both eras.
 
-use std::cell::RefCell;
 use std::io::{BufRead as _, BufReader, Read};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,18 +16,18 @@ use mcp_wire::author::{self, code};
 use mcp_wire::{Frame, Kind, version};
 use tokio::sync::{Notify, mpsc};
 
-use crate::log::Log;
+use super::Sink;
 
 /// Starts the process.
 pub(super) struct Dummy {
     spec: Spec,
-    log: Rc<RefCell<Log>>,
+    sink: Sink,
     guard: Option<Arc<Guard>>,
 }
 
 impl Dummy {
-    pub(super) fn new(spec: Spec, log: Rc<RefCell<Log>>, guard: Option<Arc<Guard>>) -> Self {
-        Self { spec, log, guard }
+    pub(super) fn new(spec: Spec, sink: Sink, guard: Option<Arc<Guard>>) -> Self {
+        Self { spec, sink, guard }
     }
 }
 
@@ -48,7 +47,7 @@ impl Connector for Dummy {
         if let Some(guard) = &self.guard
             && let Err(e) = guard.add(pid)
         {
-            self.log.borrow_mut().line("mcp", &format!("{e}: it would outlive a daemon that is killed"));
+            (self.sink)("mcp", &format!("{e}: it would outlive a daemon that is killed"));
         }
         // Nothing is said to it: it sees the end of its input at once.
         drop(child.stdin.take());
@@ -59,7 +58,7 @@ impl Connector for Dummy {
         if let Some(stderr) = child.stderr.take() {
             read(stderr, "stderr", lines).map_err(|e| failed(e.to_string()))?;
         }
-        tokio::task::spawn_local(write_log(received, Rc::clone(&self.log)));
+        tokio::task::spawn_local(write_log(received, Rc::clone(&self.sink)));
         let wanted = Rc::new(Notify::new());
         tokio::task::spawn_local(watch(child, Rc::clone(&wanted), hub.downgrade(), generation, self.guard.clone()));
         Ok(Rc::new(Running { pid, wanted, hub: hub.downgrade(), generation }))
@@ -86,9 +85,9 @@ fn read(
     std::thread::Builder::new().stack_size(128 * 1024).spawn(read).map(drop)
 }
 
-async fn write_log(mut lines: mpsc::UnboundedReceiver<(&'static str, String)>, log: Rc<RefCell<Log>>) {
+async fn write_log(mut lines: mpsc::UnboundedReceiver<(&'static str, String)>, sink: Sink) {
     while let Some((origin, line)) = lines.recv().await {
-        log.borrow_mut().line(origin, &line);
+        sink(origin, &line);
     }
 }
 

@@ -17,6 +17,7 @@ use crate::backend::Stream;
 use crate::hello::{Head, LONGEST_LINE};
 use crate::link::TOKEN;
 use crate::place::Place;
+use crate::secret::secret;
 use crate::store::State;
 
 /// How long a caller may take to say what it wants.
@@ -100,13 +101,6 @@ pub(super) async fn open(place: &Place) -> Result<(Door, State), ServeError> {
     state.token = Some(token.clone());
     let id = file_id(&path);
     Ok((Door { listener: Rc::new(Listener::Tcp(listener, token.clone())), file: Some((path, id)), token: Some(token) }, state))
-}
-
-/// A word nobody guesses.
-pub(crate) fn secret() -> io::Result<String> {
-    let mut bytes = [0_u8; 16];
-    getrandom::fill(&mut bytes).map_err(|e| io::Error::other(e.to_string()))?;
-    Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
 }
 
 #[cfg(unix)]
