@@ -7,10 +7,13 @@ mod home;
 mod cmd {
     mod answers;
     mod command_line;
+    mod daemon;
+    mod login;
     mod own_clients;
     mod refusals;
     mod screens;
     mod secrets;
+    mod share;
     mod shells;
     mod sources;
     mod switch;
@@ -20,5 +23,7 @@ mod cmd {
 mod flows {
     mod bytes;
     mod guided;
+    mod run_once;
+    pub(crate) mod shared;
     mod translate;
 }

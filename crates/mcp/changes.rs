@@ -1,4 +1,5 @@
-//! From jobs to files and a report: what `install`, `uninstall`, `enable`, `disable` and `undo` have in common.
+//! From jobs to files and a report: what `install`, `uninstall`, `enable`, `disable`, `share`, `unshare` and `undo` have in
+//! common.
 //!
 //! Every job is previewed, the differences are shown, the user is asked where that is called for, and what can be done is
 //! done; one file that cannot be changed never stops the others.
@@ -420,7 +421,10 @@ impl Row<'_> {
 fn next_steps(row: &Row<'_>) -> Vec<String> {
     let Some(client) = row.client else { return Vec::new() };
     let gate = client.files.iter().find(|f| f.scope == row.scope).and_then(|f| f.gate.clone());
-    let added = matches!(row.outcome, Ok((Outcome::Added | Outcome::Updated | Outcome::Enabled, ..)));
+    let added = matches!(
+        row.outcome,
+        Ok((Outcome::Added | Outcome::Updated | Outcome::Enabled | Outcome::Shared | Outcome::Unshared, ..))
+    );
     let reload = (!client.reload.is_empty()).then(|| client.reload.clone());
     reload.into_iter().chain(gate.filter(|_| added)).collect()
 }

@@ -38,15 +38,38 @@ fn known(ctx: &Ctx) -> Clients {
 
 /// Names of servers in any client's file.
 pub(crate) fn servers(current: &OsStr) -> Vec<CompletionCandidate> {
+    servers_where(current, |_| true)
+}
+
+/// Names of shared servers.
+pub(crate) fn shared_servers(current: &OsStr) -> Vec<CompletionCandidate> {
+    servers_where(current, crate::cmd::share::is_shared)
+}
+
+fn servers_where(current: &OsStr, keep: impl Fn(&survey::Server) -> bool) -> Vec<CompletionCandidate> {
     let Ok(ctx) = Ctx::new(Ui::new(true)) else { return Vec::new() };
     let mut names: Vec<(String, String)> = Vec::new();
     for report in survey::survey(known(&ctx).all(), &ctx.platform, &ctx.project, |_| None) {
-        for server in report.files.iter().flat_map(|f| &f.servers) {
+        for server in report.files.iter().flat_map(|f| &f.servers).filter(|s| keep(s)) {
             match names.iter_mut().find(|(n, _)| *n == server.name) {
                 Some((_, who)) if !who.contains(&report.client.name) => *who = format!("{who}, {}", report.client.name),
                 Some(_) => {}
                 None => names.push((server.name.clone(), format!("in {}", report.client.name))),
             }
+        }
+    }
+    starting(names, current)
+}
+
+/// Names of shared servers: those that run, those that stay, and those with a log.
+pub(crate) fn running_servers(current: &OsStr) -> Vec<CompletionCandidate> {
+    let Ok(ctx) = Ctx::new(Ui::new(true)) else { return Vec::new() };
+    let place = mcp_daemon::place::Place::new(&ctx.dirs.daemon);
+    let report = mcp_daemon::client::status(&place).unwrap_or_default();
+    let mut names: Vec<(String, String)> = report.servers.into_iter().map(|s| (s.name, s.command.join(" "))).collect();
+    for record in mcp_daemon::store::Store::load(&place).0.servers.into_values().filter(|r| r.is_persistent) {
+        if !names.iter().any(|(n, _)| *n == record.name) {
+            names.push((record.name, "stays, is not running".to_owned()));
         }
     }
     starting(names, current)

@@ -21,6 +21,21 @@ pub(crate) enum Exit {
     Interrupted = 130,
 }
 
+impl Exit {
+    /// The end another process of ours had.
+    pub(crate) fn of(code: u8) -> Self {
+        match code {
+            0 => Self::Done,
+            1 => Self::No,
+            2 => Self::Usage,
+            3 => Self::File,
+            70 => Self::Bug,
+            130 => Self::Interrupted,
+            _ => Self::NoAnswer,
+        }
+    }
+}
+
 /// The code for the operating system.
 pub(crate) fn to_code(exit: Exit) -> ExitCode {
     ExitCode::from(exit as u8)

@@ -18,12 +18,25 @@ mod ui;
 fn main() -> ExitCode {
     // Asked for by scripts and prompts at every turn: answered before anything else is built.
     let mut words = std::env::args_os().skip(1);
-    if let (Some(word), None) = (words.next(), words.next())
-        && (word == "--version" || word == "-V")
+    let first = words.next();
+    // What is started all the time, or runs all the time, does without the rest as well.
+    if first.as_deref().is_some_and(|w| w == "run-once")
+        && let Some(code) = cmd::run_once::quick(words.by_ref())
     {
-        // A reader that left has its answer.
-        let _ = writeln!(std::io::stdout(), "mcp {}", env!("CARGO_PKG_VERSION"));
-        return ExitCode::SUCCESS;
+        return code;
+    }
+    match (first.as_deref().and_then(|w| w.to_str()), std::env::args_os().nth(2).as_deref().and_then(|w| w.to_str())) {
+        (Some("--version" | "-V"), None) => {
+            // A reader that left has its answer.
+            let _ = writeln!(std::io::stdout(), "mcp {}", env!("CARGO_PKG_VERSION"));
+            return ExitCode::SUCCESS;
+        }
+        (Some("daemon"), Some("run")) if std::env::args_os().len() == 3 => return cmd::daemon::run_here(),
+        (Some("util"), Some("guard")) if std::env::args_os().len() == 3 => {
+            mcp_os::guard::run(std::io::stdin());
+            return ExitCode::SUCCESS;
+        }
+        _ => {}
     }
     complete::answer_shell();
     // The panic itself was printed by the hook.

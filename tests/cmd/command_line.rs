@@ -5,13 +5,15 @@ use std::process::Stdio;
 
 use crate::home::Home;
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 15] = [
     "clients",
     "list",
     "install",
     "uninstall",
     "disable",
     "enable",
+    "share",
+    "unshare",
     "undo",
     "serve",
     "demo",
@@ -76,6 +78,8 @@ fn dry_runs_write_nothing() {
         "uninstall calculator --dry-run",
         "disable calculator --dry-run",
         "enable calculator --dry-run",
+        "share calculator --dry-run",
+        "install npm:x --client zed --shared --dry-run",
         "undo --dry-run",
         "undo 1 --dry-run --json",
     ] {

@@ -49,12 +49,18 @@ fn bash_completes_names_of_servers_clients_and_sources() {
         ("mcp list --client curs", "cursor"),
         ("mcp install git", "github"),
         ("mcp unin", "uninstall"),
+        ("mcp share no", "notes-of-mine"),
+        ("mcp share x --isolate cap", "capabilities"),
         ("mcp undo ''", "1"),
         ("mcp install x --scope pro", "project"),
     ] {
         let Some(found) = bash(&home, line) else { return };
         assert!(found.lines().any(|l| l.trim() == want), "`{line}` gave {found:?}");
     }
+    home.run("share notes-of-mine").ok();
+    let Some(found) = bash(&home, "mcp unshare ''") else { return };
+    assert!(found.contains("notes-of-mine") && !found.contains("calculator"), "only what is shared: {found:?}");
+    home.run("unshare notes-of-mine").ok();
     // Never a secret, and never a crash where a file is broken.
     home.write(".cursor/mcp.json", "{ broken");
     assert!(bash(&home, "mcp list cal").unwrap().contains("calculator"));

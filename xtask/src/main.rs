@@ -4,6 +4,8 @@
 
 mod bench_big;
 mod bench_install;
+#[cfg(target_os = "linux")]
+mod bench_run_once;
 mod bench_start;
 mod fixture;
 mod fuzz;
@@ -30,6 +32,8 @@ Tasks:
   fuzz [SECONDS]   run each fuzz target for a while (60 s)
   bench-start      time and memory of `mcp --version` and `mcp list` against an empty program
   bench-install    `mcp install` into ten clients against add-mcp
+  bench-run-once [--peers] [--quick] [--only http,stdio,large,cold,many]
+                   what sharing a server costs, beside a bare bridge, a server each, and with --peers programs of others
   bench-big        an edit of a 10 MB ~/.claude.json against writing such a file";
 
 fn main() -> ExitCode {
@@ -63,11 +67,22 @@ fn run() -> Result<ExitCode> {
         }
         "bench-start" => nothing_more(&mut arguments).and_then(|()| bench_start::run()),
         "bench-install" => nothing_more(&mut arguments).and_then(|()| bench_install::run()),
+        "bench-run-once" => run_once(&mut arguments),
         "bench-big" => nothing_more(&mut arguments).and_then(|()| bench_big::run()),
         // Started by `bench-start`, to measure a program as the only child of a small parent.
         "peak" => bench_start::peak(&arguments.raw_args()?.collect::<Vec<_>>()),
         other => bail!("there is no task `{other}`\n\n{HELP}"),
     }
+}
+
+#[cfg(target_os = "linux")]
+fn run_once(arguments: &mut Parser) -> Result<ExitCode> {
+    bench_run_once::run(&bench_run_once::Options::parse(arguments)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn run_once(_arguments: &mut Parser) -> Result<ExitCode> {
+    bail!("what processes use is read from /proc, which only Linux has")
 }
 
 fn nothing_more(arguments: &mut Parser) -> Result<()> {

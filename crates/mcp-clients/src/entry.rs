@@ -80,6 +80,15 @@ impl Transport {
         if path.trim_end_matches('/').ends_with("/sse") { Self::Sse } else { Self::Http }
     }
 
+    /// The other one.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Http => Self::Sse,
+            Self::Sse => Self::Http,
+        }
+    }
+
     /// The word on the command line and in output.
     pub fn word(self) -> &'static str {
         match self {
@@ -143,15 +152,22 @@ impl Entry {
         names
     }
 
-    /// What is the same in two entries that reach the same server the same way, whichever clients they are in: the launch
-    /// without Windows' `cmd /c`, with variables and headers in order and headers in small letters. Time-outs and switches
-    /// do not count.
+    /// How the server is reached, to be compared ([`Launch::meaning`]). Time-outs and switches do not count.
     pub fn meaning(&self) -> Launch {
-        let mut launch = self.launch.clone();
-        if let Launch::Stdio(stdio) = &mut launch {
+        self.launch.meaning()
+    }
+}
+
+impl Launch {
+    /// What is the same in two launches that reach the same server the same way, whichever clients they are in: the launch
+    /// without Windows' `cmd /c`, with variables and headers in order and headers in small letters.
+    #[must_use]
+    pub fn meaning(&self) -> Self {
+        let mut launch = self.clone();
+        if let Self::Stdio(stdio) = &mut launch {
             stdio.unwrap_cmd(|_| true);
             stdio.env.sort_by(|a, b| a.0.cmp(&b.0));
-        } else if let Launch::Remote(remote) = &mut launch {
+        } else if let Self::Remote(remote) = &mut launch {
             remote.headers.iter_mut().for_each(|(name, _)| name.make_ascii_lowercase());
             remote.headers.sort_by(|a, b| a.0.cmp(&b.0));
         }

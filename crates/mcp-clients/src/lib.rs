@@ -15,6 +15,7 @@ pub mod plan;
 pub mod platform;
 pub mod secret;
 pub mod shape;
+pub mod share;
 pub mod snippet;
 pub mod source;
 pub mod survey;

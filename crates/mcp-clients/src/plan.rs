@@ -7,12 +7,14 @@ use crate::entry::{Entry, Launch};
 use crate::platform::Os;
 use crate::secret;
 use crate::shape::{NO_SWITCH, WriteError};
+use crate::share::RunOnce;
 use crate::text::Text;
 use crate::undo::Memo;
 
+mod share;
+
 /// An intended change of one file.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "a handful exist per command")]
 pub enum Change {
     /// Add a server, or with `force` replace how an existing one is reached.
     Install {
@@ -38,13 +40,32 @@ pub enum Change {
         /// Its name in the file.
         name: String,
     },
+    /// Make an entry join a server that others use too.
+    Share {
+        /// Its name in the file.
+        name: String,
+        /// By which command line.
+        how: RunOnce,
+        /// Also when it is shared already.
+        anew: bool,
+    },
+    /// Make an entry start a server of its own again.
+    Unshare {
+        /// Its name in the file.
+        name: String,
+    },
 }
 
 impl Change {
     /// The server's name in the file.
     pub fn name(&self) -> &str {
         match self {
-            Self::Install { name, .. } | Self::Uninstall { name } | Self::Enable { name } | Self::Disable { name } => name,
+            Self::Install { name, .. }
+            | Self::Uninstall { name }
+            | Self::Enable { name }
+            | Self::Disable { name }
+            | Self::Share { name, .. }
+            | Self::Unshare { name } => name,
         }
     }
 
@@ -55,6 +76,8 @@ impl Change {
             Self::Uninstall { .. } => "uninstall",
             Self::Enable { .. } => "enable",
             Self::Disable { .. } => "disable",
+            Self::Share { .. } => "share",
+            Self::Unshare { .. } => "unshare",
         }
     }
 }
@@ -72,6 +95,10 @@ pub enum Outcome {
     Enabled,
     /// An entry was switched off.
     Disabled,
+    /// An entry joins a shared server.
+    Shared,
+    /// An entry starts its own server again.
+    Unshared,
     /// Everything is as wanted already.
     Unchanged,
     /// There is no entry of that name.
@@ -87,6 +114,8 @@ impl Outcome {
             Self::Removed => "removed",
             Self::Enabled => "enabled",
             Self::Disabled => "disabled",
+            Self::Shared => "shared",
+            Self::Unshared => "unshared",
             Self::Unchanged => "unchanged",
             Self::NotThere => "not there",
         }
@@ -147,6 +176,16 @@ pub enum PlanError {
         /// The client's name.
         client: String,
     },
+    /// The entry cannot join a shared server.
+    #[error("`{name}` cannot be shared: {why}")]
+    NotShareable {
+        /// The server's name.
+        name: String,
+        /// The reason.
+        why: String,
+        /// What to do about it.
+        hint: &'static str,
+    },
     /// The client would not take the result, or it would not mean what was asked for.
     #[error("{client} would not accept the new entry: {why}")]
     Rejected {
@@ -198,18 +237,26 @@ pub fn plan(
         Change::Uninstall { name } => work.uninstall(name)?,
         Change::Enable { name } => work.switch(name, true)?,
         Change::Disable { name } => work.switch(name, false)?,
+        Change::Share { name, how, anew } => work.share(name, how, *anew)?,
+        Change::Unshare { name } => work.unshare(name)?,
     };
-    let entry = match work.find(change.name())? {
-        Some((path, _)) => path,
-        None => entry_path(work.home()?, file, change.name()),
+    let (entry, old) = match work.find(change.name())? {
+        Some((path, value)) => (path, Some(value)),
+        None => (entry_path(work.home()?, file, change.name()), None),
     };
     let readable = text.filter(|t| *t == base).map(|_| &document);
     let (mut edit, after, seen) = document.plan_and(&ops, |result| {
         let mut notes = Vec::new();
-        if let (Change::Install { name, entry, .. }, false) = (change, ops.is_empty()) {
-            let after = Work { client, file, document: result, tables: tables(file, project), os };
-            after.accepted(name, entry)?;
-            notes.extend(after.bad_neighbours(name)?);
+        let after = Work { client, file, document: result, tables: tables(file, project), os };
+        match (change, &old) {
+            _ if ops.is_empty() => {}
+            (Change::Install { name, entry, .. }, _) => {
+                after.accepted(name, entry)?;
+                notes.extend(after.bad_neighbours(name)?);
+            }
+            (Change::Share { name, how, .. }, Some(old)) => after.relaunched(name, old, Some(how))?,
+            (Change::Unshare { name }, Some(old)) => after.relaunched(name, old, None)?,
+            _ => {}
         }
         Ok::<_, PlanError>((notes, Memo::of(change, &entry, &ops, readable, result)))
     })?;
@@ -324,7 +371,16 @@ impl Work<'_> {
         {
             return Ok((Outcome::Unchanged, Vec::new(), notes));
         }
-        if !force {
+        if let (Some(have), Ok(want), false) = (&have, &wanted, force) {
+            match share::differ_in_sharing(&have.launch, &want.launch) {
+                Some(true) => {}
+                Some(false) => {
+                    notes.push(format!("`{name}` is shared: `mcp unshare {name}` gives {} its own", client.name));
+                    return Ok((Outcome::Unchanged, Vec::new(), notes));
+                }
+                None => return Err(PlanError::Exists { name: name.to_owned(), old, new }),
+            }
+        } else if !force {
             return Err(PlanError::Exists { name: name.to_owned(), old, new });
         }
         let merged = self.merge(&old, &new, &mut notes);

@@ -32,7 +32,8 @@ pub fn is_secret_name(name: &str) -> bool {
     let name = snake(name);
     let parts: Vec<&str> = name.split('_').filter(|p| !p.is_empty()).collect();
     let Some(last) = parts.last() else { return false };
-    if ABOUT.contains(last) {
+    // `env_key` is how `mcp run-once` is told the name of a variable.
+    if ABOUT.contains(last) || name == "env_key" {
         return false;
     }
     let keyed = ["api_key", "access_key", "private_key", "secret_key", "encryption_key", "subscription_key", "auth_key"];
@@ -385,6 +386,7 @@ mod tests {
         }
         for name in [
             "bearer_token_env_var",
+            "env-key",
             "authProviderType",
             "TOKEN_FILE",
             "max_tokens",

@@ -138,6 +138,27 @@ impl Text {
         Self(pieces)
     }
 
+    /// This, and then `more`.
+    #[must_use]
+    pub fn followed_by(mut self, more: &Self) -> Self {
+        for piece in &more.0 {
+            match (self.0.last_mut(), piece) {
+                (Some(Piece::Literal(last)), Piece::Literal(text)) => last.push_str(text),
+                (_, piece) => self.0.push(piece.clone()),
+            }
+        }
+        self
+    }
+
+    /// This without its first `bytes`, which must all be of literal characters; as it is when they are not.
+    #[must_use]
+    pub fn without_start(&self, bytes: usize) -> Self {
+        let (Some(Piece::Literal(first)), true) = (self.0.first(), bytes > 0) else { return self.clone() };
+        let Some(rest) = first.get(bytes..) else { return self.clone() };
+        let rest = (!rest.is_empty()).then(|| Piece::Literal(rest.to_owned()));
+        Self(rest.into_iter().chain(self.0[1..].iter().cloned()).collect())
+    }
+
     /// The string as a client with this syntax spells it.
     pub fn spell(&self, syntax: Syntax) -> Result<String, SpellError> {
         let mut out = String::new();

@@ -11,7 +11,7 @@ use crate::plan::{Change, Outcome, PlanError, Planned};
 /// What the journal remembers of a change beside its splices.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Memo {
-    /// What was done: `install`, `uninstall`, `enable`, `disable`, `undo`.
+    /// What was done: `install`, `uninstall`, `enable`, `disable`, `share`, `unshare`, `undo`.
     pub verb: String,
     /// The server's name.
     pub name: String,
@@ -394,4 +394,32 @@ fn pruned(value: &Value) -> Option<Value> {
         Value::Null => None,
         other => Some(other.clone()),
     }
+}
+
+/// What a file should become so that a shared server is what it was before `mcp share`, as far as the journal knows it and
+/// nobody touched the place since. `planned` is the launch put together from its command line; `fits` says whether a text
+/// holds the server as it was before.
+pub fn unshare_exactly(
+    records: &[Record],
+    named: &std::path::Path,
+    text: &str,
+    planned: &Planned,
+    fits: impl Fn(&str) -> bool,
+) -> Option<Step> {
+    let standing = records.iter().filter(|r| r.undone_by.is_none()).flat_map(Record::edits_to_undo);
+    let ours = |memo: &Memo| memo.verb == "share" && memo.path() == planned.entry;
+    let shares = standing.filter(|e| e.named == named && Memo::read(e).is_some_and(|memo| ours(&memo)));
+    let mut now = text.to_owned();
+    // One that was given new options since takes more than one step back.
+    for edit in shares {
+        let Ok(Step { after: Some(after), .. }) = take_back(edit, Some(&now)) else { continue };
+        now = after;
+        if fits(&now) {
+            let entry = Document::parse(&now, planned.memo.format()).ok()?.get(&planned.entry).ok()??.value.to_json();
+            let mut step = Step::between(text, Some(now), Outcome::Unshared);
+            step.memo = Memo { after: Some(entry), ..planned.memo.clone() }.to_value();
+            return Some(step);
+        }
+    }
+    None
 }

@@ -19,6 +19,9 @@ pub struct Dirs {
     pub cache: PathBuf,
     /// What we installed for the user.
     pub data: PathBuf,
+    /// Where the daemon and its callers meet. It depends on the home directory and `MCP_HOME` alone, because that is all some
+    /// clients hand on to a server (Codex passes eleven variables, none of them XDG's).
+    pub daemon: PathBuf,
 }
 
 /// Why the directories are unknown.
@@ -52,7 +55,14 @@ impl Dirs {
                 return Err(DirsError::Relative { name: "MCP_HOME", value: root });
             }
             let below = |name: &str| root.join(name);
-            return Ok(Self { home, config: below("config"), state: below("state"), cache: below("cache"), data: below("data") });
+            return Ok(Self {
+                home,
+                config: below("config"),
+                state: below("state"),
+                cache: below("cache"),
+                data: below("data"),
+                daemon: below("state").join("daemon"),
+            });
         }
         Ok(Self::of_platform(home, &path))
     }
@@ -67,7 +77,8 @@ impl Dirs {
         let state = base("XDG_STATE_HOME", ".local/state");
         let cache = base("XDG_CACHE_HOME", ".cache");
         let data = base("XDG_DATA_HOME", ".local/share");
-        Self { home, config, state, cache, data }
+        let daemon = meeting_place(&home);
+        Self { home, config, state, cache, data, daemon }
     }
 
     /// What the system says. `directories` reads the process environment and the known folders by itself; a home other
@@ -77,7 +88,15 @@ impl Dirs {
         let Some(project) = directories::ProjectDirs::from("", "", NAME) else {
             let root = home.join(format!(".{NAME}"));
             let below = |name: &str| root.join(name);
-            return Self { config: below("config"), state: below("state"), cache: below("cache"), data: below("data"), home };
+            let daemon = meeting_place(&home);
+            return Self {
+                config: below("config"),
+                state: below("state"),
+                cache: below("cache"),
+                data: below("data"),
+                daemon,
+                home,
+            };
         };
         let own_home = directories::UserDirs::new().map(|u| u.home_dir().to_owned());
         let moved = |p: &Path| match own_home.as_deref().and_then(|own| p.strip_prefix(own).ok()) {
@@ -88,7 +107,8 @@ impl Dirs {
         let state = moved(project.data_local_dir()).join("state");
         let cache = moved(project.cache_dir());
         let data = moved(project.data_dir()).join("data");
-        Self { home, config, state, cache, data }
+        let daemon = meeting_place(&home);
+        Self { home, config, state, cache, data, daemon }
     }
 
     /// Where [`lock::FileLock`](crate::lock::FileLock) keeps its files.
@@ -113,6 +133,12 @@ impl Dirs {
 
 /// The directory's name wherever the platform wants one.
 const NAME: &str = "mcp";
+
+/// The daemon's directory below a home.
+fn meeting_place(home: &Path) -> PathBuf {
+    let state = if cfg!(windows) { "AppData/Local" } else { ".local/state" };
+    home.join(state).join(NAME).join("daemon")
+}
 
 /// Makes a directory of ours and what is missing above it, for nobody else to enter, and lasting: what is kept in it must
 /// not vanish with it in a power cut.
@@ -143,6 +169,7 @@ mod tests {
         let d = dirs(&[("HOME", "/h"), ("MCP_HOME", "/m"), ("XDG_CONFIG_HOME", "/x")]).unwrap();
         assert_eq!(d.home, Path::new("/h"));
         assert_eq!([d.config, d.state, d.cache, d.data], ["/m/config", "/m/state", "/m/cache", "/m/data"].map(PathBuf::from));
+        assert_eq!(d.daemon, Path::new("/m/state/daemon"));
     }
 
     #[test]
@@ -159,6 +186,13 @@ mod tests {
         assert_eq!(d.state, Path::new("/h/.local/state/mcp"));
         assert_eq!(d.cache, Path::new("/h/.cache/mcp"));
         assert_eq!(d.data, Path::new("/h/.local/share/mcp"));
+    }
+
+    #[test]
+    fn daemon_is_found_with_the_home_alone() {
+        let full = dirs(&[("HOME", "/h"), ("XDG_STATE_HOME", "/x"), ("XDG_RUNTIME_DIR", "/run/user/1")]).unwrap();
+        assert_eq!(full.daemon, Path::new("/h/.local/state/mcp/daemon"));
+        assert_eq!(full.daemon, dirs(&[("HOME", "/h")]).unwrap().daemon);
     }
 
     #[test]

@@ -5,12 +5,18 @@
 //! [`write::prepare`] the new file beside the old one, append the edit to the [`journal`], and
 //! [`commit`](write::Prepared::commit).
 
+pub mod browser;
 pub mod clock;
+pub mod detach;
 pub mod dirs;
 pub mod file;
+pub mod guard;
 pub mod journal;
 pub mod lock;
+pub mod private;
+pub mod proc;
 pub mod process;
+pub mod pump;
 mod sys;
 pub mod which;
 pub mod write;

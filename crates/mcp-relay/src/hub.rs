@@ -213,9 +213,29 @@ impl Hub {
         self.0.upstream.borrow().as_ref().and_then(|(_, u)| u.pid())
     }
 
+    /// See [`Route::ticket`].
+    pub fn ticket(&self, peer: PeerId) -> Option<String> {
+        self.0.route.borrow().ticket(peer)
+    }
+
+    /// A client goes on where it was elsewhere.
+    pub fn resume(&self, peer: PeerId, ticket: String) {
+        self.drive(Event::Resumed(peer, ticket));
+    }
+
+    /// See [`Route::in_flight`].
+    pub fn in_flight(&self, peer: PeerId) -> usize {
+        self.0.route.borrow().in_flight(peer)
+    }
+
     /// See [`Route::mirrored`].
     pub fn mirrored(&self, tool: &str) -> Option<Rc<[Mirrored]>> {
         self.0.route.borrow().mirrored(tool)
+    }
+
+    /// A line for the server's log, from a transport.
+    pub fn log(&self, text: String) {
+        self.note(&Note::Log(text));
     }
 
     fn note(&self, note: &Note) {

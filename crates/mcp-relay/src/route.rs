@@ -77,6 +77,8 @@ pub enum Event {
     Drain,
     /// Somebody wants the server started, with nobody there yet.
     Start,
+    /// A client that has just come brings what [`Route::ticket`] gave it elsewhere: it goes on where it was.
+    Resumed(PeerId, String),
 }
 
 /// What kind of message is delivered, for a transport whose client reads too slowly.
@@ -155,6 +157,17 @@ pub trait Route {
 
     /// How things stand.
     fn status(&self, now: Instant) -> Status;
+
+    /// What lets a client go on elsewhere without noticing, if nothing of it is under way.
+    fn ticket(&self, _peer: PeerId) -> Option<String> {
+        None
+    }
+
+    /// Requests of a client that have had no answer yet, those that still wait for the server to start included. A client whose
+    /// input has ended is let go when there are none.
+    fn in_flight(&self, _peer: PeerId) -> usize {
+        0
+    }
 
     /// The arguments of a tool that have to be repeated in headers, as far as the tool's schema went by.
     fn mirrored(&self, _tool: &str) -> Option<Rc<[Mirrored]>> {

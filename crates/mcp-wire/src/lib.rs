@@ -13,6 +13,8 @@ pub mod methods;
 pub mod object;
 pub mod splice;
 pub mod sse;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod version;
 
 pub use frame::{Frame, Kind, NotAFrame};

@@ -1,7 +1,8 @@
 //! Revisions of the protocol and the two eras they fall into.
 
 /// How a conversation is opened (specification 2026-07-28, basic/versioning).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Era {
     /// By `initialize`: revisions up to 2025-11-25.
     Legacy,

@@ -142,6 +142,7 @@ fn inside(outer: &Ctx, home: &Path) -> Ctx {
         state: own.join("state"),
         cache: own.join("cache"),
         data: own.join("data"),
+        daemon: own.join("daemon"),
     };
     let mut ui = outer.ui;
     ui.can_ask = false;

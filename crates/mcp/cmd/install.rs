@@ -7,9 +7,11 @@ use mcp_clients::entry::{Entry, Launch};
 use mcp_clients::locate;
 use mcp_clients::plan::{self, Change};
 use mcp_clients::secret;
+use mcp_clients::share::{RunOnce, inner};
 
 use crate::args::{Doing, ScopeArg, Which};
 use crate::changes::{self, Item, Manner};
+use crate::cmd::share::{self, Known, Sharing};
 use crate::complete;
 use crate::ctx::Ctx;
 use crate::exit::Exit;
@@ -17,6 +19,8 @@ use crate::report::Failure;
 
 mod gather;
 mod targets;
+
+pub(crate) use gather::duration;
 
 /// Put a server into clients' files
 ///
@@ -26,7 +30,7 @@ mod targets;
 #[derive(Debug, clap::Args)]
 #[command(
     visible_alias = "add",
-    after_help = "Examples:\n  mcp install     a short dialogue\n  mcp install github --client claude-code --env GITHUB_PERSONAL_ACCESS_TOKEN\n  mcp install npm:@playwright/mcp@latest --all-clients --dry-run\n  mcp install filesystem --client codex -- ~/Documents\n  mcp install https://mcp.sentry.dev/mcp --client cursor,zed\n  mcp install --name build --client goose -- node ./server.js --port 0\n  mcp install --from-json @snippet.json --client opencode\n  mcp install --from claude-code github --client codex"
+    after_help = "Examples:\n  mcp install     a short dialogue\n  mcp install github --client claude-code --env GITHUB_PERSONAL_ACCESS_TOKEN\n  mcp install npm:@playwright/mcp@latest --all-clients --dry-run\n  mcp install filesystem --client codex -- ~/Documents\n  mcp install https://mcp.sentry.dev/mcp --client cursor,zed\n  mcp install --name build --client goose -- node ./server.js --port 0\n  mcp install --from-json @snippet.json --client opencode\n  mcp install --from claude-code github --client codex\n  mcp install npm:@playwright/mcp --all-clients --shared --isolate client"
 )]
 pub(crate) struct Args {
     /// What to install
@@ -70,8 +74,13 @@ pub(crate) struct Args {
     /// Replace an entry of the same name that means something else
     #[arg(long, short)]
     force: bool,
+    /// Let the server run once for all its clients: the entries join it through `mcp run-once`
+    #[arg(long)]
+    shared: bool,
     #[command(flatten)]
     doing: Doing,
+    #[command(flatten)]
+    sharing: Sharing,
 }
 
 /// A server to install.
@@ -86,13 +95,14 @@ struct Wanted {
 pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
     let wanted = gather::servers(ctx, args)?;
     let clients = targets::clients(ctx, args)?;
+    let mut sharing = sharing(ctx, args, &wanted, &clients)?;
     for note in wanted.iter().flat_map(|w| &w.notes) {
         ctx.ui.note(note);
     }
     let mut items = Vec::new();
     for (client, scope) in &clients {
         for server in &wanted {
-            items.push(item(ctx, client, *scope, server, args.force));
+            items.push(item(ctx, client, *scope, server, args.force, sharing.as_mut()));
         }
     }
     let explicit = !args.which.clients.is_empty();
@@ -115,15 +125,56 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
     Ok(finished.exit)
 }
 
-fn item<'c>(ctx: &Ctx, client: &'c Descriptor, scope: Scope, server: &Wanted, force: bool) -> Item<'c> {
+/// What the entries are wrapped in.
+struct Wrapping {
+    how: RunOnce,
+    known: Known,
+}
+
+fn sharing(ctx: &Ctx, args: &Args, wanted: &[Wanted], clients: &[(&Descriptor, Scope)]) -> Result<Option<Wrapping>, Failure> {
+    let options = args.sharing.words();
+    if !args.shared {
+        let Some(first) = options.first() else { return Ok(None) };
+        let flag = first.split('=').next().unwrap_or_default();
+        return Err(Failure::missing(format_args!("`{flag}` is for a shared server")).hint("add `--shared`"));
+    }
+    // An entry that is replaced no longer has a name that another could want.
+    let replaced = |client: &str, scope: Scope, server: &str| {
+        clients.iter().any(|(c, s)| c.id == client && *s == scope) && wanted.iter().any(|w| w.name == server)
+    };
+    let home = ctx.platform.var("MCP_HOME").map(str::to_owned);
+    let how = RunOnce { program: share::own_program()?, name: String::new(), options, home };
+    Ok(Some(Wrapping { how, known: Known::survey(ctx, replaced) }))
+}
+
+impl Wrapping {
+    /// The entry as one that joins a shared server, and what to know about it.
+    fn wrap(&mut self, client: &Descriptor, server: &Wanted) -> (Entry, Option<String>) {
+        let (name, note) = self.known.name(&server.name, client, &server.entry.launch);
+        let how = RunOnce { name, ..self.how.clone() };
+        (Entry { launch: how.wrap(&inner(&server.entry.launch)), ..server.entry.clone() }, note)
+    }
+}
+
+fn item<'c>(
+    ctx: &Ctx,
+    client: &'c Descriptor,
+    scope: Scope,
+    server: &Wanted,
+    force: bool,
+    sharing: Option<&mut Wrapping>,
+) -> Item<'c> {
     let os = ctx.platform.os;
     let (mut job, mut paste) = (Err(nowhere(client, scope)), None);
     if let Some(site) =
         locate::sites(client, &ctx.platform, &ctx.project).into_iter().find(|s| s.is_target && s.file.scope == scope)
     {
+        let for_everyone = sharing.as_ref().and_then(|_| share::of_everyone(&site));
         let (file, project, warning) = (site.file, site.project.clone(), site.warning);
-        paste = plan::snippet(client, file, project.as_deref(), &server.name, &server.entry, os).ok();
-        let change = Change::Install { name: server.name.clone(), entry: server.entry.clone(), force };
+        let (entry, note) = sharing.map_or_else(|| (server.entry.clone(), None), |sharing| sharing.wrap(client, server));
+        let notes: Vec<String> = warning.into_iter().chain(note).chain(for_everyone).collect();
+        paste = plan::snippet(client, file, project.as_deref(), &server.name, &entry, os).ok();
+        let change = Change::Install { name: server.name.clone(), entry, force };
         job = Ok(Job {
             client: client.id.clone(),
             scope,
@@ -131,7 +182,7 @@ fn item<'c>(ctx: &Ctx, client: &'c Descriptor, scope: Scope, server: &Wanted, fo
             lock: file.lock.clone(),
             planner: Box::new(move |text| {
                 let mut planned = plan::plan(client, file, project.as_deref(), text, &change, os)?;
-                planned.notes.extend(warning.clone());
+                planned.notes.extend(notes.iter().cloned());
                 Ok(Step::planned(planned))
             }),
         });
@@ -143,7 +194,7 @@ fn item<'c>(ctx: &Ctx, client: &'c Descriptor, scope: Scope, server: &Wanted, fo
 }
 
 /// Why a client has no file for a scope, and what there is instead.
-fn nowhere(client: &Descriptor, scope: Scope) -> JobError {
+pub(crate) fn nowhere(client: &Descriptor, scope: Scope) -> JobError {
     if !client.manual.is_empty() {
         return JobError::NoFile(format!(
             "{} keeps its servers where no other program can write them. By hand:\n  {}",
@@ -181,19 +232,22 @@ fn command_line(args: &Args, wanted: &[Wanted]) -> String {
     if let Some(scope) = args.scope {
         words.push(format!("--scope {}", Scope::from(scope)));
     }
+    if args.shared {
+        words.push("--shared".to_owned());
+    }
     words.join(" ")
 }
 
 /// A server whose program is missing was installed all the same; its user should know before the client says so.
 fn warn_about_programs(ctx: &Ctx, wanted: &[Wanted]) {
-    let mut told: Vec<&str> = Vec::new();
+    let mut told: Vec<String> = Vec::new();
     for server in wanted {
-        let Launch::Stdio(stdio) = &server.entry.launch else { continue };
+        let Launch::Stdio(stdio) = inner(&server.entry.launch) else { continue };
         let Some(program) = stdio.command.as_literal() else { continue };
-        if ctx.find(program).is_some() || told.contains(&program) {
+        if ctx.find(program).is_some() || told.iter().any(|t| t == program) {
             continue;
         }
-        told.push(program);
+        told.push(program.to_owned());
         let where_from = match program {
             "npx" | "node" | "npm" => ": it comes with Node.js",
             "uvx" | "uv" => ": it comes with uv",

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use clap_complete::engine::ArgValueCompleter;
 use mcp_clients::descriptor::Scope;
 use mcp_clients::entry::{Entry, Launch};
+use mcp_clients::share;
 use mcp_clients::survey::{self, ClientReport, FileReport, FileState, Server};
 use mcp_clients::{secret, undo};
 use mcp_os::journal::Journal;
 use serde_json::{Value as Json, json};
 
 use crate::args::{ScopeArg, Which};
+use crate::cmd::share::is_shared;
 use crate::complete;
 use crate::ctx::Ctx;
 use crate::exit::Exit;
@@ -20,7 +22,8 @@ use crate::ui::{FAINT, STRONG, WARN, clean, count, table};
 /// List the servers in every client's files
 ///
 /// One row per server and place. `differs` marks a name that means different things in different places, `shadowed` an
-/// entry that a stronger scope hides, `off` one that is switched off. Secrets are masked.
+/// entry that a stronger scope hides, `off` one that is switched off, `shared` one that joins a server others use too (SERVER
+/// is what runs then). Secrets are masked.
 #[derive(Debug, clap::Args)]
 #[command(
     visible_alias = "ls",
@@ -100,7 +103,7 @@ fn rows<'r>(reports: &'r [ClientReport<'r>]) -> Vec<Row<'r>> {
     }
     let mut meanings: BTreeMap<&str, Vec<Option<Launch>>> = BTreeMap::new();
     for row in &rows {
-        let meaning = row.server.entry.as_ref().ok().map(Entry::meaning);
+        let meaning = row.server.entry.as_ref().ok().map(|e| share::inner(&e.launch).meaning());
         let known = meanings.entry(&row.server.name).or_default();
         if !known.contains(&meaning) {
             known.push(meaning);
@@ -216,6 +219,9 @@ fn states(row: &Row<'_>) -> Vec<&'static str> {
     if row.differs {
         states.push("differs");
     }
+    if is_shared(row.server) {
+        states.push("shared");
+    }
     if states.is_empty() {
         states.push("ok");
     }
@@ -226,7 +232,7 @@ fn states(row: &Row<'_>) -> Vec<&'static str> {
 fn summary(server: &Server, reveal: bool) -> String {
     let secrets = if reveal { Vec::new() } else { secret::secrets(&server.value) };
     let text = match &server.entry {
-        Ok(entry) => match &entry.launch {
+        Ok(entry) => match &share::inner(&entry.launch) {
             Launch::Stdio(stdio) => {
                 let words = std::iter::once(&stdio.command).chain(&stdio.args);
                 words.map(|w| quoted(&secret::mask(&w.to_string(), &secrets))).collect::<Vec<_>>().join(" ")
@@ -285,6 +291,7 @@ fn as_json(row: &Row<'_>, reveal: bool) -> Json {
         "effective": row.effective && !row.server.is_off,
         "off": row.server.is_off,
         "differs": row.differs,
+        "shared": is_shared(row.server),
         "broken": row.server.entry.as_ref().err().map(ToString::to_string),
     })
 }

@@ -3,11 +3,15 @@
 pub(crate) mod clients;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod daemon;
 pub(crate) mod demo;
 pub(crate) mod install;
 pub(crate) mod list;
+pub(crate) mod login;
 pub(crate) mod man;
+pub(crate) mod run_once;
 pub(crate) mod serve;
+pub(crate) mod share;
 pub(crate) mod switch;
 pub(crate) mod undo;
 pub(crate) mod uninstall;

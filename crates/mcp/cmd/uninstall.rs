@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use mcp_clients::descriptor::Scope;
 use mcp_clients::engine::{Job, JobError, Step};
+use mcp_clients::locate::Site;
 use mcp_clients::plan::{self, Change, Outcome};
-use mcp_clients::survey::{self, FileState};
+use mcp_clients::platform::Os;
+use mcp_clients::survey::{self, FileState, Server};
 use mcp_clients::undo;
 use mcp_os::journal::{Journal, Record};
 
@@ -108,7 +110,19 @@ pub(crate) fn items_with<'c>(
     name: &str,
     which: &Which,
     scope: Option<Scope>,
-    planner: impl Fn(&mcp_clients::locate::Site<'c>, mcp_clients::platform::Os) -> MakePlanner<'c>,
+    planner: impl Fn(&Site<'c>, Os) -> MakePlanner<'c>,
+) -> Result<(Vec<Item<'c>>, Vec<String>), Failure> {
+    items_where(ctx, name, which, scope, |_| true, |site, _, os| planner(site, os))
+}
+
+/// The same for servers of which `keep` holds. The planner is told the server as it is now, if the file can be read.
+pub(crate) fn items_where<'c>(
+    ctx: &'c Ctx,
+    name: &str,
+    which: &Which,
+    scope: Option<Scope>,
+    keep: impl Fn(&Server) -> bool,
+    mut planner: impl FnMut(&Site<'c>, Option<&Server>, Os) -> MakePlanner<'c>,
 ) -> Result<(Vec<Item<'c>>, Vec<String>), Failure> {
     for id in &which.clients {
         ctx.client(id)?;
@@ -130,12 +144,12 @@ pub(crate) fn items_with<'c>(
             if scope.is_some_and(|s| s != site.file.scope) {
                 continue;
             }
-            let has = file.servers.iter().any(|s| s.name == name);
+            let server = file.servers.iter().find(|s| s.name == name && keep(s));
             let blocked = matches!(file.state, FileState::Unreadable(_) | FileState::Unparsable(_));
             if blocked && which.clients.is_empty() {
                 unread.push(format!("{} could not be looked into", ctx.show(&site.path)));
             }
-            if !has && (!blocked || which.clients.is_empty()) {
+            if server.is_none() && (!blocked || which.clients.is_empty()) {
                 continue;
             }
             seen.push(place);
@@ -150,7 +164,7 @@ pub(crate) fn items_with<'c>(
                         scope: site.file.scope,
                         path: site.path.clone(),
                         lock: site.file.lock.clone(),
-                        planner: planner(site, ctx.platform.os),
+                        planner: planner(site, server, ctx.platform.os),
                     })
                 },
                 Err,

@@ -27,10 +27,19 @@ enum Util {
         /// The folder
         dir: PathBuf,
     },
+    /// Wait for the daemon to end, and then end the servers it left behind
+    #[command(hide = true)]
+    Guard,
 }
 
 pub(crate) fn run(_: Ui, args: &Args) -> Result<Exit, Failure> {
-    let Util::Gen { dir } = &args.command;
+    let dir = match &args.command {
+        Util::Gen { dir } => dir,
+        Util::Guard => {
+            mcp_os::guard::run(std::io::stdin());
+            return Ok(Exit::Done);
+        }
+    };
     for (name, page) in man::pages() {
         man::write(&dir.join("man"), &name, &page)?;
     }

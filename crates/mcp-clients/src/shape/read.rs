@@ -252,7 +252,7 @@ impl Shape {
         if self.variables.within.contains(&part) { Text::parse(text, self.variables.syntax) } else { Text::literal(text) }
     }
 
-    pub(super) fn remote(&self, transport: Transport) -> Option<&RemoteShape> {
+    pub(crate) fn remote(&self, transport: Transport) -> Option<&RemoteShape> {
         match transport {
             Transport::Http => self.http.as_ref(),
             Transport::Sse => self.sse.as_ref(),

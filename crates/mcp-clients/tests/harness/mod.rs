@@ -9,6 +9,7 @@ use mcp_clients::descriptor::{Descriptor, File, FileFormat, Scope, Switch, Synta
 use mcp_clients::entry::{Entry, Launch, Remote, Stdio, Transport};
 use mcp_clients::plan::{Change, Outcome, Planned, entry_path, plan, tables};
 use mcp_clients::platform::Os;
+use mcp_clients::share::{RunOnce, Shared};
 use mcp_clients::text::Text;
 use mcp_edit::{Document, Value};
 use serde::Deserialize;
@@ -38,6 +39,9 @@ struct Case {
     /// What the user is told: one part of each note.
     #[serde(default)]
     says: Vec<String>,
+    /// Options of `run-once`, for `share`.
+    #[serde(default)]
+    options: Vec<String>,
     /// What to install.
     entry: Option<Written>,
     /// What the client understands afterwards, where it can hold less than was asked for.
@@ -51,6 +55,8 @@ enum Op {
     Uninstall,
     Enable,
     Disable,
+    Share,
+    Unshare,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -137,6 +143,12 @@ pub(crate) fn run(client: &Descriptor, folder: &Path) -> Res<()> {
         (Op::Uninstall, None) => Change::Uninstall { name },
         (Op::Enable, None) => Change::Enable { name },
         (Op::Disable, None) => Change::Disable { name },
+        (Op::Share, None) => {
+            let program = if matches!(case.os, System::Windows) { r"C:\Tools\mcp.exe" } else { "/opt/mcp/bin/mcp" };
+            let how = RunOnce { program: program.to_owned(), name: name.clone(), options: case.options.clone(), home: None };
+            Change::Share { name, how, anew: false }
+        }
+        (Op::Unshare, None) => Change::Unshare { name },
         _ => return Err("`install` needs an entry, and only `install` takes one".into()),
     };
     let os = match case.os {
@@ -188,6 +200,8 @@ pub(crate) fn run(client: &Descriptor, folder: &Path) -> Res<()> {
         Change::Uninstall { name } => ensure(site.value(&after, name)?.is_none(), || "the entry is still there".into())?,
         Change::Enable { name } => site.is_on(&after, name, true)?,
         Change::Disable { name } => site.is_on(&after, name, false)?,
+        Change::Share { name, .. } => site.is_shared(&after, name, true)?,
+        Change::Unshare { name } => site.is_shared(&after, name, false)?,
     }
     site.nothing_else(&old, &after, &case.name)
 }
@@ -248,6 +262,11 @@ impl Site<'_> {
             have = !list.as_ref().and_then(Value::as_array).is_some_and(|l| l.iter().any(|v| v.as_str() == Some(name)));
         }
         ensure(have == on, || format!("the entry is {}", if have { "on" } else { "off" }))
+    }
+
+    fn is_shared(&self, after: &str, name: &str, wanted: bool) -> Res<()> {
+        let shared = Shared::of(&self.read(after, name)?.launch).is_some();
+        ensure(shared == wanted, || format!("the entry is {}shared", if shared { "" } else { "not " }))
     }
 
     /// But for the entry (and the list of what is off) the text means the same. Where there is a reader that is not ours,

@@ -201,3 +201,82 @@ pub(crate) fn rename_exclusive(from: &Path, to: &Path) -> io::Result<()> {
     }
     std::fs::rename(from, to)
 }
+
+fn group(pgid: u32) -> Option<rustix::process::Pid> {
+    // 0 would be our own group and 1 everything there is.
+    i32::try_from(pgid).ok().filter(|id| *id > 1).and_then(rustix::process::Pid::from_raw)
+}
+
+/// Asks a process group to end. `false`: it is not there.
+pub(crate) fn terminate_group(pgid: u32) -> bool {
+    group(pgid).is_some_and(|g| rustix::process::kill_process_group(g, rustix::process::Signal::TERM).is_ok())
+}
+
+/// Ends a process group. `false`: it is not there.
+pub(crate) fn kill_group(pgid: u32) -> bool {
+    group(pgid).is_some_and(|g| rustix::process::kill_process_group(g, rustix::process::Signal::KILL).is_ok())
+}
+
+/// Whether a process group has a member, be it one that only waits to be reaped.
+pub(crate) fn has_group(pgid: u32) -> bool {
+    // Being refused means that somebody is there.
+    group(pgid).is_some_and(|g| !matches!(rustix::process::test_kill_process_group(g), Err(Errno::SRCH)))
+}
+
+/// Leaves the session of whoever started us, and with it the signals meant for its groups.
+pub(crate) fn leave_session() {
+    // Fails for the leader of a group, which has a group of its own already.
+    let _ = rustix::process::setsid();
+}
+
+/// Writes fail instead of waiting for a reader.
+pub(crate) fn never_wait(pipe: &impl std::os::fd::AsFd) -> io::Result<()> {
+    let flags = rustix::fs::fcntl_getfl(pipe)?;
+    Ok(rustix::fs::fcntl_setfl(pipe, flags | OFlags::NONBLOCK)?)
+}
+
+/// Whether a process is there; one that only waits to be reaped may count.
+#[expect(clippy::unnecessary_wraps, reason = "Windows cannot tell")]
+pub(crate) fn is_there(pid: u32) -> Option<bool> {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    Some(pid.is_some_and(|pid| !matches!(rustix::process::test_kill_process(pid), Err(Errno::SRCH))))
+}
+
+/// How a process ended, to be put after its name.
+pub(crate) fn ending(status: std::process::ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt as _;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exited with status {code}"),
+        (None, Some(signal)) => match signal_name(signal) {
+            Some(name) => format!("was killed by signal {signal} ({name})"),
+            None => format!("was killed by signal {signal}"),
+        },
+        (None, None) => "ended".to_owned(),
+    }
+}
+
+/// The numbers differ between systems, so that the names have to be looked up.
+fn signal_name(number: i32) -> Option<&'static str> {
+    use rustix::process::Signal;
+    const NAMES: [(Signal, &str); 18] = [
+        (Signal::HUP, "SIGHUP"),
+        (Signal::INT, "SIGINT"),
+        (Signal::QUIT, "SIGQUIT"),
+        (Signal::ILL, "SIGILL"),
+        (Signal::TRAP, "SIGTRAP"),
+        (Signal::ABORT, "SIGABRT"),
+        (Signal::BUS, "SIGBUS"),
+        (Signal::FPE, "SIGFPE"),
+        (Signal::KILL, "SIGKILL"),
+        (Signal::SEGV, "SIGSEGV"),
+        (Signal::PIPE, "SIGPIPE"),
+        (Signal::ALARM, "SIGALRM"),
+        (Signal::TERM, "SIGTERM"),
+        (Signal::USR1, "SIGUSR1"),
+        (Signal::USR2, "SIGUSR2"),
+        (Signal::XCPU, "SIGXCPU"),
+        (Signal::XFSZ, "SIGXFSZ"),
+        (Signal::SYS, "SIGSYS"),
+    ];
+    NAMES.iter().find(|(signal, _)| signal.as_raw() == number).map(|(_, name)| *name)
+}

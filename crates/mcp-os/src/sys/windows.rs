@@ -124,3 +124,18 @@ pub(crate) fn rename_exclusive(from: &Path, to: &Path) -> io::Result<()> {
     }
     std::fs::rename(from, to)
 }
+
+/// There is no call for it that needs no `unsafe`.
+pub(crate) fn is_there(_pid: u32) -> Option<bool> {
+    None
+}
+
+/// How a process ended, to be put after its name.
+pub(crate) fn ending(status: std::process::ExitStatus) -> String {
+    match status.code() {
+        // What the system itself ends a process with is looked up in this spelling.
+        Some(code) if code < 0 => format!("exited with status {code:#010x}"),
+        Some(code) => format!("exited with status {code}"),
+        None => "ended".to_owned(),
+    }
+}

@@ -111,6 +111,7 @@ impl Shared {
     pub(super) fn on_closed(&mut self, peer: PeerId) {
         let Some(client) = self.clients.remove(&peer) else { return };
         self.waiting.retain(|(p, ..)| *p != peer);
+        self.resuming.retain(|(p, _)| *p != peer);
         for id in client.open.values() {
             self.cancel_call(*id, Some("client disconnected"));
         }

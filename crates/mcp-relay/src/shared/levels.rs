@@ -29,6 +29,10 @@ impl Levels {
         self.sent
     }
 
+    pub(super) fn note_sent(&mut self, rank: usize) {
+        self.sent = Some(rank);
+    }
+
     pub(super) fn len(&self) -> usize {
         self.wanted.len()
     }
@@ -42,7 +46,7 @@ pub(super) fn params(rank: usize) -> String {
 impl Shared {
     /// What the server has to be told so that everybody gets what it wants. A client that never set a level wants everything,
     /// as soon as somebody did.
-    fn most_verbose(&self) -> Option<usize> {
+    pub(super) fn most_verbose(&self) -> Option<usize> {
         let silent = self.legacy_clients().iter().any(|peer| !self.levels.wanted.contains_key(peer));
         let wanted = self.levels.wanted.values().min().copied()?;
         Some(if silent { 0 } else { wanted })
@@ -91,6 +95,11 @@ impl Shared {
                 self.answer(peer, stream, author::result(id, "{}"));
             }
         }
+    }
+
+    /// A client had set this level at another daemon.
+    pub(super) fn want_level(&mut self, peer: PeerId, rank: usize) {
+        self.levels.wanted.insert(peer, rank.min(LOG_LEVELS.len() - 1));
     }
 
     /// The level a client set.

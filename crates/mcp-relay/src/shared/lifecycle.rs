@@ -324,6 +324,7 @@ impl Shared {
         if era == Era::Legacy && opener == Era::Modern {
             self.say_initialized();
         }
+        self.finish_resuming();
         self.dispatch_waiting();
     }
 
@@ -378,6 +379,9 @@ impl Shared {
                 None => author::our_error(Some(id), "server-not-opened", why),
             };
             self.answer(peer, stream, answer);
+        }
+        for (peer, _) in std::mem::take(&mut self.resuming) {
+            self.out.push(Action::End(peer, why.to_owned()));
         }
         if is_replay {
             self.end_sessions(why);

@@ -12,6 +12,7 @@
 //! | `notices` | notifications, both ways |
 //! | `nested`, `turns` | requests of the server: whose call they belong to, and who may go on meanwhile |
 //! | `levels`, `subscriptions`, `roots`, `tasks` | what several clients want of one setting |
+//! | `handover` | from one daemon to the next |
 //! | `to_modern` | a legacy client on a modern server |
 //! | `to_legacy`, `listens` | a modern client on a legacy server |
 
@@ -29,6 +30,7 @@ use crate::status::Status;
 mod call;
 mod client;
 mod config;
+mod handover;
 mod histogram;
 mod levels;
 mod lifecycle;
@@ -87,6 +89,8 @@ pub struct Shared {
     rounds_due: Vec<(Instant, u64)>,
     /// Calls whose questions go to their client soon.
     collecting: Vec<(Instant, u64)>,
+    /// Clients of another daemon, until the server is open.
+    resuming: Vec<(PeerId, handover::Ticket)>,
     is_draining: bool,
     /// Draining is done, the server is being ended.
     is_closing: bool,
@@ -126,6 +130,7 @@ impl Shared {
             has_asked_for_roots: false,
             rounds_due: Vec::new(),
             collecting: Vec::new(),
+            resuming: Vec::new(),
             is_draining: false,
             is_closing: false,
             latency: Histogram::default(),
@@ -217,6 +222,7 @@ impl Route for Shared {
             Event::Tick => self.on_tick(),
             Event::Drain => self.on_drain(),
             Event::Start => self.on_start(),
+            Event::Resumed(peer, ticket) => self.on_resumed(peer, &ticket),
         }
         if self.is_draining {
             self.close_when_done();
@@ -238,6 +244,15 @@ impl Route for Shared {
 
     fn status(&self, now: Instant) -> Status {
         self.report(now)
+    }
+
+    fn in_flight(&self, peer: PeerId) -> usize {
+        let open = self.clients.get(&peer).map_or(0, |client| client.open.len());
+        open + self.waiting.iter().filter(|(p, ..)| *p == peer).count()
+    }
+
+    fn ticket(&self, peer: PeerId) -> Option<String> {
+        self.ticket_for(peer)
     }
 
     fn mirrored(&self, tool: &str) -> Option<Rc<[Mirrored]>> {

@@ -40,7 +40,7 @@ impl Subscribers {
         was_there && is_empty
     }
 
-    fn of(&self, who: Subscriber) -> Vec<String> {
+    pub(super) fn of(&self, who: Subscriber) -> Vec<String> {
         self.0.iter().filter(|(_, all)| all.contains(&who)).map(|(uri, _)| uri.clone()).collect()
     }
 

@@ -349,6 +349,10 @@ impl Shared {
         }
     }
 
+    pub(super) fn has_parked(&self, peer: PeerId) -> bool {
+        self.parked.values().any(|p| p.owner == Some(peer))
+    }
+
     pub(super) fn forget_parked_of(&mut self, peer: PeerId) {
         let handles = self.parked.iter().filter(|(_, p)| p.owner == Some(peer)).map(|(h, _)| h.clone()).collect();
         self.forget_parked(handles, "client disconnected");

@@ -65,6 +65,16 @@ pub(super) struct Wishes {
     asked: Vec<(StreamId, Box<str>, String)>,
 }
 
+impl Wishes {
+    pub(super) fn uris(&self) -> Vec<String> {
+        self.uris.iter().cloned().collect()
+    }
+
+    pub(super) fn add(&mut self, uris: Vec<String>) {
+        self.uris.extend(uris);
+    }
+}
+
 impl Shared {
     pub(super) fn legacy_on_modern(&mut self, peer: PeerId, stream: StreamId, frame: &Frame) {
         let id = frame.id().unwrap_or("null");

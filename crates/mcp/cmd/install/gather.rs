@@ -43,7 +43,7 @@ impl TransportArg {
 }
 
 /// `500ms`, `30s`, `2m`, or a bare number of seconds.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let unit = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
     let number: f64 = text[..text.len() - unit.len()].parse().map_err(|_| "write it as 500ms, 30s or 2m".to_owned())?;
     let seconds = match unit {
@@ -149,11 +149,7 @@ fn from_source(ctx: &Ctx, args: &Args, text: &str, given: &[(String, EnvGiven)])
 
 /// A bundled server is this very program. Its path is absolute: clients started from a desktop have a short `PATH`.
 fn bundled_entry(name: &str, args: &Args) -> Result<Wanted, Failure> {
-    let program =
-        std::env::current_exe().map_err(|e| Failure::file(anyhow::Error::new(e).context("find this program's own path")))?;
-    let program = program
-        .to_str()
-        .ok_or_else(|| Failure::missing("this program's own path is not UTF-8, so no configuration file can hold it"))?;
+    let program = crate::cmd::share::own_program()?;
     let words = ["serve".to_owned(), name.to_owned()].into_iter().chain(args.words.iter().cloned());
     Ok(Wanted { name: name.to_owned(), entry: Entry::command(program, words), copied: false, notes: Vec::new() })
 }
@@ -201,7 +197,8 @@ fn from_catalog(ctx: &Ctx, args: &Args, server: &Server, given: &[(String, EnvGi
         notes.push(format!("not chosen: {}", others.join(", ")));
     }
     if launch.oauth {
-        notes.push(format!("{} asks you to log in: the client opens a browser for it", server.title));
+        let who = if args.shared { "`mcp`" } else { "the client" };
+        notes.push(format!("{} asks you to log in: {who} opens a browser for it", server.title));
     }
     notes.extend(server.note.clone());
     Ok(Wanted { name: server.id.clone(), entry, copied: false, notes })

@@ -1,0 +1,298 @@
+//! One server and its clients, on a thread of their own: whatever happens to it happens to no other.
+
+mod dummy;
+mod session;
+mod web;
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use mcp_os::dirs::Dirs;
+use mcp_os::guard::Guard;
+use mcp_relay::hub::{Hub, Limits};
+use mcp_relay::route::Note;
+use mcp_relay::shared::{Config, Shared};
+use mcp_relay::status::Status;
+use mcp_relay::transport::child::{ChildConnector, Spec};
+use mcp_relay::upstream::Connector;
+use mcp_wire::version::Era;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::{JoinSet, LocalSet};
+use tokio::time::Instant;
+
+use crate::call::Lifetime;
+use crate::hello::Why;
+use crate::identity::Identity;
+use crate::log::Log;
+use crate::store::Http;
+
+pub(crate) use session::{Joining, Stream};
+
+/// What is served.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// A server that is our child.
+    Child(Spec),
+    /// A process that is no server.
+    Dummy(Spec),
+    /// A server elsewhere, and where our files are.
+    Remote(String, Box<Dirs>),
+}
+
+/// All a server is started with.
+pub(crate) struct Plan {
+    pub(crate) identity: Identity,
+    pub(crate) name: String,
+    pub(crate) source: Source,
+    pub(crate) config: Config,
+    pub(crate) lifetime: Lifetime,
+    pub(crate) log: PathBuf,
+    /// Where it is reached by URL from the start.
+    pub(crate) http: Option<Http>,
+    /// Over when an earlier server of the same identity has ended: two of them might be after the same files.
+    pub(crate) after: Option<oneshot::Receiver<()>>,
+    pub(crate) guard: Option<Arc<Guard>>,
+    pub(crate) reports: mpsc::UnboundedSender<Report>,
+}
+
+/// What a server's thread is told.
+pub(crate) enum Order {
+    /// A client comes.
+    Join(Joining),
+    /// Be running though nobody is there.
+    Start,
+    /// Stay so long.
+    Lifetime(Lifetime),
+    /// Be reached by URL.
+    Url(Option<Http>, oneshot::Sender<Result<Http, String>>),
+    /// How do things stand?
+    Snapshot(oneshot::Sender<Snapshot>),
+    /// End; calls may take so long to be answered.
+    End(Duration),
+}
+
+/// How things stand.
+#[derive(Debug, Default)]
+pub(crate) struct Snapshot {
+    pub(crate) status: Status,
+    pub(crate) pid: Option<u32>,
+    pub(crate) http: Option<Http>,
+    pub(crate) log_problem: Option<String>,
+}
+
+/// What a server's thread tells.
+pub(crate) enum Report {
+    /// Nobody has been there for as long as it stays; so many clients had come until then.
+    Idle(Identity, u64),
+    /// A session ended.
+    SessionEnded(u64, Why),
+    /// It opened in this era.
+    Era(Identity, Era),
+    /// It asked something.
+    Interactive(Identity),
+    /// The thread is over; the text of its panic, if that is why.
+    Ended(Identity, Option<String>),
+}
+
+/// Starts a server's thread. The server itself starts with its first client.
+pub(crate) fn start(plan: Plan) -> io::Result<mpsc::UnboundedSender<Order>> {
+    let (orders, receiver) = mpsc::unbounded_channel();
+    let thread = std::thread::Builder::new().name(plan.name.chars().take(15).collect()).stack_size(1 << 20);
+    thread.spawn(move || {
+        let (identity, reports) = (plan.identity, plan.reports.clone());
+        let ended = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            match runtime {
+                Ok(runtime) => {
+                    LocalSet::new().block_on(&runtime, work(plan, receiver));
+                    None
+                }
+                Err(e) => Some(format!("start its runtime: {e}")),
+            }
+        }));
+        let panic = ended.unwrap_or_else(|panic| Some(text_of(&*panic)));
+        // The daemon may be gone: then nobody asks.
+        let _ = reports.send(Report::Ended(identity, panic));
+    })?;
+    Ok(orders)
+}
+
+fn text_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|t| (*t).to_owned()).or_else(|| panic.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "a panic".to_owned())
+}
+
+/// What the route had to say, as far as it matters here.
+struct Signs {
+    idle_since: Cell<Option<Instant>>,
+    is_ended: Cell<bool>,
+    changed: Notify,
+}
+
+async fn work(plan: Plan, mut orders: mpsc::UnboundedReceiver<Order>) {
+    if let Some(after) = plan.after {
+        // An error says the same: it is over.
+        let _ = after.await;
+    }
+    let log = Rc::new(RefCell::new(Log::new(plan.log)));
+    let sink_log = Rc::clone(&log);
+    let sink: Sink = Rc::new(move |origin, line| sink_log.borrow_mut().line(origin, line));
+    let connector = match connector(plan.source, plan.guard, &sink) {
+        Ok(connector) => connector,
+        Err(text) => {
+            log.borrow_mut().line("mcp", &text);
+            return refuse_all(&mut orders, &plan.reports, &text).await;
+        }
+    };
+    let hub = Hub::new(Box::new(Shared::new(plan.config)), connector, Limits::default());
+    let signs =
+        Rc::new(Signs { idle_since: Cell::new(Some(Instant::now())), is_ended: Cell::new(false), changed: Notify::new() });
+    listen(&hub, plan.identity, &plan.reports, &log, &signs);
+    let mut sessions = JoinSet::new();
+    let mut lifetime = plan.lifetime;
+    let mut joins = 0;
+    let mut web = web::Web::default();
+    if let Some(http) = plan.http
+        && let Err(text) = web.open(&hub, Some(http), &log).await
+    {
+        log.borrow_mut().line("mcp", &text);
+    }
+    let patience = loop {
+        let expiry = match (lifetime, signs.idle_since.get()) {
+            (Lifetime::Ephemeral(linger), Some(since)) => Some(since + linger),
+            _ => None,
+        };
+        let expired = async {
+            match expiry {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            order = orders.recv() => match order {
+                Some(Order::Join(joining)) => {
+                    joins += 1;
+                    sessions.spawn_local(session::serve(hub.clone(), joining, plan.reports.clone()));
+                    // Finished ones are dropped as others come.
+                    while sessions.try_join_next().is_some() {}
+                }
+                Some(Order::Start) => hub.start(),
+                Some(Order::Lifetime(new)) => lifetime = new,
+                Some(Order::Url(wanted, reply)) => {
+                    // Whoever asked may be gone.
+                    let _ = reply.send(web.open(&hub, wanted, &log).await);
+                }
+                Some(Order::Snapshot(reply)) => {
+                    let log_problem = log.borrow().problem();
+                    let _ = reply.send(Snapshot { status: hub.status(), pid: hub.pid(), http: web.http(), log_problem });
+                }
+                Some(Order::End(patience)) => break patience,
+                // The daemon's main thread is gone.
+                None => break Duration::ZERO,
+            },
+            () = expired => {
+                signs.idle_since.set(Some(Instant::now()));
+                let _ = plan.reports.send(Report::Idle(plan.identity, joins));
+            }
+            () = signs.changed.notified() => {}
+        }
+    };
+    end(hub, &signs, sessions, web, patience).await;
+}
+
+/// Takes what a server says beside the protocol: where it said it, and the line.
+pub(crate) type Sink = Rc<dyn Fn(&str, &str)>;
+
+/// What starts the server or connects to it.
+pub(crate) fn connector(source: Source, guard: Option<Arc<Guard>>, sink: &Sink) -> Result<Box<dyn Connector>, String> {
+    match source {
+        Source::Child(spec) => {
+            let sink = Rc::clone(sink);
+            let child = ChildConnector::new(spec, Rc::new(move |line| sink("stderr", line)));
+            Ok(Box::new(match guard {
+                Some(guard) => child.with_guard(guard),
+                None => child,
+            }))
+        }
+        Source::Dummy(spec) => Ok(Box::new(dummy::Dummy::new(spec, Rc::clone(sink), guard))),
+        Source::Remote(url, dirs) => web::remote(&url, &dirs),
+    }
+}
+
+/// Tells everybody who comes that there is no server.
+async fn refuse_all(orders: &mut mpsc::UnboundedReceiver<Order>, reports: &mpsc::UnboundedSender<Report>, text: &str) {
+    while let Some(order) = orders.recv().await {
+        match order {
+            Order::Join(joining) => {
+                let _ = reports.send(Report::SessionEnded(joining.session, Why::End(4, text.to_owned())));
+            }
+            Order::Url(_, reply) => drop(reply.send(Err(text.to_owned()))),
+            Order::Snapshot(reply) => {
+                let status = Status { state: "failed".to_owned(), reason: Some(text.to_owned()), ..Status::default() };
+                let _ = reply.send(Snapshot { status, ..Snapshot::default() });
+            }
+            Order::End(_) => return,
+            Order::Start | Order::Lifetime(_) => {}
+        }
+    }
+}
+
+/// Passes on what the route has to say.
+fn listen(hub: &Hub, identity: Identity, reports: &mpsc::UnboundedSender<Report>, log: &Rc<RefCell<Log>>, signs: &Rc<Signs>) {
+    let (reports, log, signs) = (reports.clone(), Rc::clone(log), Rc::clone(signs));
+    hub.on_note(Rc::new(move |note| {
+        let idle = match note {
+            Note::Log(text) => return log.borrow_mut().line("mcp", text),
+            Note::GaveUp(text) => return log.borrow_mut().line("mcp", &format!("not started again: {text}")),
+            Note::Era(era) => return drop(reports.send(Report::Era(identity, *era))),
+            Note::Interactive => return drop(reports.send(Report::Interactive(identity))),
+            Note::Idle => Some(Instant::now()),
+            Note::Busy => None,
+            Note::Ended => {
+                signs.is_ended.set(true);
+                signs.changed.notify_one();
+                return;
+            }
+        };
+        signs.idle_since.set(idle);
+        signs.changed.notify_one();
+    }));
+}
+
+/// Ends the server: its calls are answered, if that does not take too long; then it is closed in the orderly way.
+async fn end(hub: Hub, signs: &Signs, mut sessions: JoinSet<()>, web: web::Web, patience: Duration) {
+    /// What the orderly way may take beyond the calls: see `mcp_relay::transport::child::Patience`.
+    const ORDERLY: Duration = Duration::from_secs(8);
+    let pid = hub.pid();
+    hub.drain();
+    let ended = async {
+        while !signs.is_ended.get() {
+            signs.changed.notified().await;
+        }
+    };
+    let is_ended = tokio::time::timeout(patience + ORDERLY, ended).await.is_ok();
+    web.close().await;
+    if is_ended {
+        // Last words are on their way to the clients.
+        let farewell = async { while sessions.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(Duration::from_secs(2), farewell).await;
+        return;
+    }
+    // Without the hub, the server is closed as though nobody had called it.
+    sessions.abort_all();
+    while sessions.join_next().await.is_some() {}
+    drop(hub);
+    let deadline = Instant::now() + ORDERLY;
+    while let Some(pid) = pid
+        && mcp_os::proc::is_running(pid) == Some(true)
+        && Instant::now() < deadline
+    {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
