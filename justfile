@@ -39,3 +39,4 @@ bench:
     cargo xtask bench-start
     cargo xtask bench-install
     cargo xtask bench-big
+    cargo xtask bench-run-once

@@ -8,6 +8,7 @@ mod cmd {
     mod answers;
     mod command_line;
     mod daemon;
+    mod login;
     mod own_clients;
     mod refusals;
     mod screens;

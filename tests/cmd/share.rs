@@ -124,6 +124,13 @@ fn shared_and_not_is_no_difference() {
 }
 
 #[test]
+fn the_name_of_a_variable_is_no_secret_and_its_value_is() {
+    let home = Home::new().file(CURSOR, JSON.replace("\"LEVEL\": \"9\"", "\"A_TOKEN\": \"planted-value\""));
+    home.run("share web").ok().says(&[r#""--env-key", "A_TOKEN""#]).hides("planted-value");
+    home.run("list web").ok().says(&["A_TOKEN"]).hides("planted-value");
+}
+
+#[test]
 fn what_cannot_be_shared_says_why() {
     let home = Home::new()
         .file(
@@ -133,7 +140,7 @@ fn what_cannot_be_shared_says_why() {
         .file(CODEX, "[mcp_servers.d]\nurl = \"https://a.example\"\nbearer_token_env_var = \"TOKEN\"\n");
     let before = home.tree();
     for (line, why, hint) in [
-        ("share a", "its command `${HOME}/a` is known to Claude Code only", "write the program's path out"),
+        ("share a", "only Claude Code can fill in its command `${HOME}/a`", "write the program's path out"),
         ("share b", "reached over `ws`", "starts a program or calls an address"),
         ("share c", "neither `command` nor `url`", "starts a program or calls an address"),
         ("share d", "cannot fill in `Authorization: Bearer ${TOKEN}` in an argument", "leave this entry as it is"),
@@ -185,6 +192,37 @@ fn install_shared_writes_an_entry_that_joins_and_unshare_what_it_joins() {
         home.run("share web").ok();
         home.run("uninstall web").ok();
         assert!(!home.path(file).exists(), "what we made goes with it");
+    }
+}
+
+#[test]
+fn installing_the_same_server_shared_or_not_needs_no_force() {
+    let home = Home::new();
+    home.run("install npm:web --client codex").ok();
+    let plain = home.read(CODEX);
+    home.run("install npm:web --client codex --shared").ok().says(&["`web` updated"]);
+    home.run("install npm:web --client codex --shared --persistent").ok().says(&["`web` updated"]);
+    let shared = home.read(CODEX);
+    assert!(shared.contains("--persistent"), "{shared}");
+    home.run("install npm:web --client codex").ok().says(&["as wanted already", "`web` is shared: `mcp unshare web`"]);
+    assert_eq!(home.read(CODEX), shared);
+    home.run("install npm:web@2 --client codex").ends(3).says(&["means something else"]);
+    home.run("install npm:web@2 --client codex --shared").ends(3).says(&["means something else"]);
+    home.run("install npm:web --client codex --force").ok().says(&["`web` updated"]);
+    assert_eq!(home.read(CODEX), plain);
+}
+
+#[test]
+fn a_shared_entry_is_copied_as_it_is_and_shared_once() {
+    let home = Home::new().file(CURSOR, JSON);
+    home.run("share web --isolate client").ok();
+    home.run("install --from cursor web --client codex").ok();
+    assert!(home.read(CODEX).contains(r#""--name", "web", "--isolate", "client""#), "{}", home.read(CODEX));
+    home.run("install --from cursor web --client zed --shared --persistent").ok();
+    let list = home.run("list web --json").ok().json("mcp.list/1");
+    for server in list["servers"].as_array().unwrap() {
+        let text = server["entry"].to_string();
+        assert!(text.matches("run-once").count() == 1 && server["differs"] == false, "{server}");
     }
 }
 

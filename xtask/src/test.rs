@@ -94,10 +94,9 @@ fn packages(all_clients: bool) -> Result<(Packages, Vec<String>)> {
         }
         wanted && package.role != Role::Bench
     });
-    let servers = root().join("tests/servers/packages.toml");
-    if servers.exists() {
-        let more = Packages::read(&servers)?;
-        // Both lists may name a server; the folder can hold one of them, and the versions agree or the second list loses.
+    for list in ["tests/servers/packages.toml", "tests/conformance/packages.toml"] {
+        let more = Packages::read(&root().join(list))?;
+        // Two lists may name a package; the folder can hold one of them, and the versions agree or the later list loses.
         for package in more.npm {
             if packages.npm.iter().all(|known| known.name != package.name) {
                 packages.npm.push(package);

@@ -21,7 +21,7 @@ const ROWS: [&[&str]; 6] = [
 ];
 
 /// Crates that are no part of the product: tests and tasks may use them, crates with a row may not.
-const BESIDE: [&str; 3] = ["mcp-testkit", "mcp-bench", "xtask"];
+const BESIDE: [&str; 4] = ["mcp-fixture", "mcp-testkit", "mcp-bench", "xtask"];
 
 /// Where package tools fetch from. A committed file that names one pins everyone to it; kept in halves so that this file is
 /// not its own finding.

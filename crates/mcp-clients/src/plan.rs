@@ -371,7 +371,16 @@ impl Work<'_> {
         {
             return Ok((Outcome::Unchanged, Vec::new(), notes));
         }
-        if !force {
+        if let (Some(have), Ok(want), false) = (&have, &wanted, force) {
+            match share::differ_in_sharing(&have.launch, &want.launch) {
+                Some(true) => {}
+                Some(false) => {
+                    notes.push(format!("`{name}` is shared: `mcp unshare {name}` gives {} its own", client.name));
+                    return Ok((Outcome::Unchanged, Vec::new(), notes));
+                }
+                None => return Err(PlanError::Exists { name: name.to_owned(), old, new }),
+            }
+        } else if !force {
             return Err(PlanError::Exists { name: name.to_owned(), old, new });
         }
         let merged = self.merge(&old, &new, &mut notes);

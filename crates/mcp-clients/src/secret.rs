@@ -386,6 +386,7 @@ mod tests {
         }
         for name in [
             "bearer_token_env_var",
+            "env-key",
             "authProviderType",
             "TOKEN_FILE",
             "max_tokens",

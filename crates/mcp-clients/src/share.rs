@@ -147,6 +147,16 @@ pub fn inner(launch: &Launch) -> Launch {
     Shared::of(launch).map_or_else(|| launch.clone(), |shared| shared.inner)
 }
 
+/// The same to compare: without what is ours, and without what a client finds out by itself.
+pub fn own(launch: &Launch) -> Launch {
+    let mut launch = inner(launch).meaning();
+    match &mut launch {
+        Launch::Stdio(stdio) => stdio.env.retain(|(name, _)| name != HOME),
+        Launch::Remote(remote) => remote.transport = Transport::Http,
+    }
+    launch
+}
+
 /// Whether two launches start the same command, or call the same address, whatever is around them.
 pub fn same_server(a: &Launch, b: &Launch) -> bool {
     match (a.meaning(), b.meaning()) {
@@ -222,6 +232,28 @@ mod tests {
         let shared = Shared::of(&wrapped).unwrap();
         assert_eq!((&shared.inner, shared.before), (&inner, None));
         assert_eq!(shared.options, [Text::literal("--persistent")]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_words_and_options_come_back(
+            command in "[a-z./ $-]{1,8}",
+            args in proptest::collection::vec("(--|--name|--url=x|-H|--http|[a-zA-Z=:${} \\\"-]{0,8})", 0..6),
+            name in "[a-z =:-]{1,8}",
+            options in proptest::sample::subsequence(
+                vec!["--persistent", "--isolate=client", "--env-key=A", "--restart=never", "--unknown"], 0..5),
+            env in proptest::collection::btree_map("[A-Z]{1,3}", "[a-z]{0,3}", 0..3),
+        ) {
+            let mut inner = Entry::command(command, args).launch;
+            if let Launch::Stdio(stdio) = &mut inner {
+                stdio.env.extend(env.into_iter().map(|(name, value)| (name, Text::literal(value))));
+            }
+            let wrap = RunOnce { name, ..run_once(&options) };
+            let shared = Shared::of(&wrap.wrap(&inner)).expect("it was wrapped");
+            proptest::prop_assert_eq!((&shared.inner, shared.name.as_ref()), (&inner, Some(&wrap.name)));
+            let again = wrap.wrap(&shared.inner);
+            proptest::prop_assert_eq!(again, wrap.wrap(&inner));
+        }
     }
 
     #[test]

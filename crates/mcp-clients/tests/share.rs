@@ -108,16 +108,6 @@ fn full(value: &Value) -> Value {
     Value::Object(members.iter().map(|(k, v)| (k.clone(), full(v))).filter(|(_, v)| !is_empty(v)).collect())
 }
 
-/// The server, without what is ours.
-fn own(launch: &Launch) -> Launch {
-    let mut launch = share::inner(launch).meaning();
-    match &mut launch {
-        Launch::Stdio(stdio) => stdio.env.retain(|(name, _)| name != share::HOME),
-        Launch::Remote(remote) => remote.transport = mcp_clients::entry::Transport::Http,
-    }
-    launch
-}
-
 fn there_and_back(site: &Site<'_>, text: &str, name: &str, entry: &Entry, home: Option<&str>, case: &str) -> bool {
     let change = Change::Share { name: name.to_owned(), how: how(name, &["--isolate", "client"], home), anew: false };
     let shared = match site.plan(text, &change) {
@@ -129,7 +119,7 @@ fn there_and_back(site: &Site<'_>, text: &str, name: &str, entry: &Entry, home: 
     let after = site.read(&shared.after, name).unwrap();
     let found = Shared::of(&after.launch).unwrap_or_else(|| panic!("{case}: not recognised:\n{}", shared.after));
     assert_eq!((found.program.as_str(), found.called()), (PROGRAM, name), "{case}");
-    assert_eq!(own(&after.launch), own(&entry.launch), "{case}:\n{}", shared.after);
+    assert_eq!(share::own(&after.launch), share::own(&entry.launch), "{case}:\n{}", shared.after);
     assert_eq!(after.enabled, entry.enabled, "{case}");
     let (old, new) = (site.value(text, name).unwrap(), site.value(&shared.after, name).unwrap());
     if matches!(entry.launch, Launch::Stdio(_)) {
@@ -150,8 +140,8 @@ fn there_and_back(site: &Site<'_>, text: &str, name: &str, entry: &Entry, home: 
     let other = Change::Share { name: name.to_owned(), how: how(name, &["--persistent"], home), anew: true };
     let more = site.plan(&shared.after, &other).unwrap();
     assert_eq!(
-        (more.outcome, own(&site.read(&more.after, name).unwrap().launch)),
-        (Outcome::Shared, own(&entry.launch)),
+        (more.outcome, share::own(&site.read(&more.after, name).unwrap().launch)),
+        (Outcome::Shared, share::own(&entry.launch)),
         "{case}"
     );
     let step = site.unshare(&more.after, name, &[first, site.record(&shared.after, &more)]);
@@ -163,7 +153,7 @@ fn there_and_back(site: &Site<'_>, text: &str, name: &str, entry: &Entry, home: 
     let rebuilt = rebuilt.after.unwrap();
     let launch = site.read(&rebuilt, name).unwrap().launch;
     assert!(Shared::of(&launch).is_none(), "{case}:\n{rebuilt}");
-    assert_eq!(own(&launch), own(&entry.launch), "{case}:\n{rebuilt}");
+    assert_eq!(share::own(&launch), share::own(&entry.launch), "{case}:\n{rebuilt}");
     if matches!(entry.launch, Launch::Stdio(_)) {
         let now = site.value(&rebuilt, name).unwrap();
         assert!(full(&now).same(&full(&old)), "{case}:\n{}\n{}", old.to_json(), now.to_json());

@@ -36,7 +36,7 @@ impl Work<'_> {
                 if stdio.command.as_literal().is_none() {
                     return Err(not_shareable(
                         name,
-                        format!("its command `{}` is known to {} only", stdio.command, self.client.name),
+                        format!("only {} can fill in its command `{}`", self.client.name, stdio.command),
                         "write the program's path out in the entry, then share it",
                     ));
                 }
@@ -99,7 +99,7 @@ impl Work<'_> {
         if !said {
             return Err(rejected("it would not say to `mcp run-once` what it should"));
         }
-        if own(&before) != own(&after) {
+        if share::own(&before) != share::own(&after) {
             return Err(rejected("another server would be started"));
         }
         Ok(())
@@ -201,18 +201,14 @@ impl Work<'_> {
     }
 }
 
-/// The server an entry leads to, shared or not, without what is ours and without what a client finds out by itself.
-fn own(launch: &Launch) -> Launch {
-    let mut launch = share::inner(launch).meaning();
-    match &mut launch {
-        Launch::Stdio(stdio) => stdio.env.retain(|(name, _)| name != share::HOME),
-        Launch::Remote(remote) => remote.transport = crate::entry::Transport::Http,
-    }
-    launch
-}
-
 fn not_shareable(name: &str, why: String, hint: &'static str) -> PlanError {
     PlanError::NotShareable { name: name.to_owned(), why, hint }
+}
+
+/// For two launches that lead to the same server and only one of which need be shared: whether the wanted one is.
+pub(super) fn differ_in_sharing(have: &Launch, want: &Launch) -> Option<bool> {
+    let (is, should) = (Shared::of(have).is_some(), Shared::of(want).is_some());
+    ((is || should) && share::own(have) == share::own(want)).then_some(should)
 }
 
 /// The program and its arguments, as they are spelled.
