@@ -147,7 +147,9 @@ impl Call {
             put("env", &pair);
         }
         if let Some(ticket) = &self.ticket {
-            put("ticket", ticket);
+            // It may hold any byte.
+            let digits: String = ticket.iter().map(|b| format!("{b:02x}")).collect();
+            put("ticket", digits.as_bytes());
         }
         body
     }
@@ -196,7 +198,7 @@ impl Call {
                     let part = |bytes| os_string(bytes).ok_or_else(|| bad("a variable is not Unicode"));
                     call.env.push((part(&value[..at])?, part(&value[at + 1..])?));
                 }
-                b"ticket" => call.ticket = Some(value.to_vec()),
+                b"ticket" => call.ticket = Some(from_digits(&text()?).ok_or_else(|| bad("the ticket is no ticket"))?),
                 _ => {}
             }
         }
@@ -208,6 +210,11 @@ impl Call {
         }
         Ok(call)
     }
+}
+
+fn from_digits(text: &str) -> Option<Vec<u8>> {
+    let pairs = text.as_bytes().chunks(2);
+    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
 
 /// A word of the system from the bytes it had in [`OsStr::as_encoded_bytes`] in another process.
@@ -255,7 +262,7 @@ mod tests {
             env: vec![("A".into(), odd), ("B".into(), OsString::new())],
             pid: 7,
             version: "1.2.3".into(),
-            ticket: Some(b"{}".to_vec()),
+            ticket: Some(b"\0{}\xff".to_vec()),
         };
         assert_eq!(Call::from_bytes(&call.to_bytes()).unwrap(), call);
         call.options = Options {
