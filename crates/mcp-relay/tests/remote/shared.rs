@@ -76,21 +76,31 @@ const LEGACY_RESULT: &str =
     r#"{"protocolVersion":"2025-11-25","capabilities":{"tools":{"listChanged":true}},"serverInfo":{"name":"s","version":"1"}}"#;
 const DISCOVERED: &str = r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"ttlMs":0,"cacheScope":"private","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"s","version":"1"}}}"#;
 
-/// Answers the opening of a legacy session; the stream for notices is refused.
-async fn open_legacy(server: &Server, session: &str) {
+async fn answer_initialize(server: &Server, session: &str) {
     let request = server.next_call("initialize").await;
     request
         .json(&[("Mcp-Session-Id", session)], &format!(r#"{{"jsonrpc":"2.0","id":{},"result":{LEGACY_RESULT}}}"#, request.id()));
+}
+
+/// The stream for notices is refused.
+async fn answer_initialized(server: &Server) {
     server.next_call("notifications/initialized").await.accepted();
     server.wait_for(|r| r.method == "GET").await.answer("405 Method Not Allowed", &[], "");
+}
+
+/// Answers the opening of a legacy session.
+async fn open_legacy(server: &Server, session: &str) {
+    answer_initialize(server, session).await;
+    answer_initialized(server).await;
 }
 
 async fn legacy_client(hub: &Hub, server: &Server) -> Person {
     let person = Person::at(hub);
     person.send(&initialize(1));
-    person.send(INITIALIZED);
-    open_legacy(server, "s-1").await;
+    answer_initialize(server, "s-1").await;
     assert_eq!(person.next().await["result"]["serverInfo"]["name"], "s");
+    person.send(INITIALIZED);
+    answer_initialized(server).await;
     person
 }
 
