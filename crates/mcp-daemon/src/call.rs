@@ -4,6 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::secret::digits;
+
 /// How long a server stays when nobody uses it, unless said otherwise.
 pub const LINGER: Duration = Duration::from_secs(30);
 
@@ -123,7 +125,9 @@ impl Call {
             What::Command { program, args } | What::Dummy { program, args } => {
                 let kind = if matches!(options.what, What::Dummy { .. }) { "dummy" } else { "program" };
                 put(kind, program.as_encoded_bytes());
-                args.iter().for_each(|a| put("arg", a.as_encoded_bytes()));
+                for arg in args {
+                    put("arg", arg.as_encoded_bytes());
+                }
             }
             What::Url(url) => put("url", url.as_bytes()),
         }
@@ -141,15 +145,16 @@ impl Call {
         }
         put("attribution", options.attribution.as_bytes());
         put("restart", options.restart.as_bytes());
-        options.env_keys.iter().for_each(|k| put("env-key", k.as_bytes()));
+        for key in &options.env_keys {
+            put("env-key", key.as_bytes());
+        }
         for (name, value) in &self.env {
             let pair = [name.as_encoded_bytes(), b"=", value.as_encoded_bytes()].concat();
             put("env", &pair);
         }
         if let Some(ticket) = &self.ticket {
             // It may hold any byte.
-            let digits: String = ticket.iter().map(|b| format!("{b:02x}")).collect();
-            put("ticket", digits.as_bytes());
+            put("ticket", digits(ticket).as_bytes());
         }
         body
     }

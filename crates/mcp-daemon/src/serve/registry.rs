@@ -359,7 +359,9 @@ impl Daemon {
                     let why = Why::End(70, format!("`{name}` was ended by a bug in mcp: {text}"));
                     let sessions: Vec<u64> =
                         self.sessions.borrow().iter().filter(|(_, s)| s.identity == identity).map(|(id, _)| *id).collect();
-                    sessions.into_iter().for_each(|session| self.end_session(session, why.clone()));
+                    for session in sessions {
+                        self.end_session(session, why.clone());
+                    }
                 }
                 self.ended(identity);
             }
