@@ -9,7 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +73,8 @@ pub(crate) enum Order {
     Url(Option<Http>, oneshot::Sender<Result<Http, String>>),
     /// How do things stand?
     Snapshot(oneshot::Sender<Snapshot>),
+    /// Have clients go on elsewhere as soon as nothing of them is under way.
+    HandOver,
     /// End; calls may take so long to be answered.
     End(Duration),
 }
@@ -155,6 +157,8 @@ async fn work(plan: Plan, mut orders: mpsc::UnboundedReceiver<Order>) {
         Rc::new(Signs { idle_since: Cell::new(Some(Instant::now())), is_ended: Cell::new(false), changed: Notify::new() });
     listen(&hub, plan.identity, &plan.reports, &log, &signs);
     let mut sessions = JoinSet::new();
+    // One for each session; those that are over are dropped as others come.
+    let mut wishes: Vec<Weak<Notify>> = Vec::new();
     let mut lifetime = plan.lifetime;
     let mut joins = 0;
     let mut web = web::Web::default();
@@ -178,8 +182,10 @@ async fn work(plan: Plan, mut orders: mpsc::UnboundedReceiver<Order>) {
             order = orders.recv() => match order {
                 Some(Order::Join(joining)) => {
                     joins += 1;
-                    sessions.spawn_local(session::serve(hub.clone(), joining, plan.reports.clone()));
-                    // Finished ones are dropped as others come.
+                    let wish = Rc::new(Notify::new());
+                    wishes.retain(|w| w.strong_count() > 0);
+                    wishes.push(Rc::downgrade(&wish));
+                    sessions.spawn_local(session::serve(hub.clone(), joining, wish, plan.reports.clone()));
                     while sessions.try_join_next().is_some() {}
                 }
                 Some(Order::Start) => hub.start(),
@@ -192,6 +198,7 @@ async fn work(plan: Plan, mut orders: mpsc::UnboundedReceiver<Order>) {
                     let log_problem = log.borrow().problem();
                     let _ = reply.send(Snapshot { status: hub.status(), pid: hub.pid(), http: web.http(), log_problem });
                 }
+                Some(Order::HandOver) => wishes.iter().filter_map(Weak::upgrade).for_each(|wish| wish.notify_one()),
                 Some(Order::End(patience)) => break patience,
                 // The daemon's main thread is gone.
                 None => break Duration::ZERO,
@@ -238,7 +245,7 @@ async fn refuse_all(orders: &mut mpsc::UnboundedReceiver<Order>, reports: &mpsc:
                 let _ = reply.send(Snapshot { status, ..Snapshot::default() });
             }
             Order::End(_) => return,
-            Order::Start | Order::Lifetime(_) => {}
+            Order::Start | Order::Lifetime(_) | Order::HandOver => {}
         }
     }
 }

@@ -4,6 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::secret::digits;
+
 /// How long a server stays when nobody uses it, unless said otherwise.
 pub const LINGER: Duration = Duration::from_secs(30);
 
@@ -123,7 +125,9 @@ impl Call {
             What::Command { program, args } | What::Dummy { program, args } => {
                 let kind = if matches!(options.what, What::Dummy { .. }) { "dummy" } else { "program" };
                 put(kind, program.as_encoded_bytes());
-                args.iter().for_each(|a| put("arg", a.as_encoded_bytes()));
+                for arg in args {
+                    put("arg", arg.as_encoded_bytes());
+                }
             }
             What::Url(url) => put("url", url.as_bytes()),
         }
@@ -141,13 +145,16 @@ impl Call {
         }
         put("attribution", options.attribution.as_bytes());
         put("restart", options.restart.as_bytes());
-        options.env_keys.iter().for_each(|k| put("env-key", k.as_bytes()));
+        for key in &options.env_keys {
+            put("env-key", key.as_bytes());
+        }
         for (name, value) in &self.env {
             let pair = [name.as_encoded_bytes(), b"=", value.as_encoded_bytes()].concat();
             put("env", &pair);
         }
         if let Some(ticket) = &self.ticket {
-            put("ticket", ticket);
+            // It may hold any byte.
+            put("ticket", digits(ticket).as_bytes());
         }
         body
     }
@@ -196,7 +203,7 @@ impl Call {
                     let part = |bytes| os_string(bytes).ok_or_else(|| bad("a variable is not Unicode"));
                     call.env.push((part(&value[..at])?, part(&value[at + 1..])?));
                 }
-                b"ticket" => call.ticket = Some(value.to_vec()),
+                b"ticket" => call.ticket = Some(from_digits(&text()?).ok_or_else(|| bad("the ticket is no ticket"))?),
                 _ => {}
             }
         }
@@ -208,6 +215,11 @@ impl Call {
         }
         Ok(call)
     }
+}
+
+fn from_digits(text: &str) -> Option<Vec<u8>> {
+    let pairs = text.as_bytes().chunks(2);
+    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
 
 /// A word of the system from the bytes it had in [`OsStr::as_encoded_bytes`] in another process.
@@ -255,7 +267,7 @@ mod tests {
             env: vec![("A".into(), odd), ("B".into(), OsString::new())],
             pid: 7,
             version: "1.2.3".into(),
-            ticket: Some(b"{}".to_vec()),
+            ticket: Some(b"\0{}\xff".to_vec()),
         };
         assert_eq!(Call::from_bytes(&call.to_bytes()).unwrap(), call);
         call.options = Options {

@@ -72,11 +72,13 @@ pub fn ask_leaving(place: &Place, request: &Request) -> Vec<Reply> {
 /// Replaces the daemon by a new one, which serves new clients while the old one serves its last. `false`: there was none.
 pub fn restart(place: &Place) -> Result<bool, AskError> {
     let is_there = ensure::connect(place)?.is_some();
-    if is_there && let Some(Reply::No { text, .. }) = ask(place, &Request::Leave)? {
-        return Err(AskError::Ensure(EnsureError::Failed(text)));
-    }
-    ensure::ensure(place)?;
+    ensure::renew(place)?;
     Ok(is_there)
+}
+
+/// Has a daemon take no new clients. One that is gone has left as well.
+pub(crate) fn ask_to_leave(link: &Link) -> bool {
+    !matches!(ask_on(link, &Request::Leave), Ok(Reply::No { .. }))
 }
 
 fn ask_on(link: &Link, request: &Request) -> Result<Reply, AskError> {

@@ -46,16 +46,17 @@ pub(super) enum Caller {
     Tcp(TcpStream, String),
 }
 
-type FileId = (u64, u64);
+/// What tells a file from another of the same name.
+pub(super) type FileId = (u64, u64);
 
 #[cfg(unix)]
-fn file_id(path: &Path) -> Option<FileId> {
+pub(super) fn file_id(path: &Path) -> Option<FileId> {
     use std::os::unix::fs::MetadataExt as _;
     std::fs::symlink_metadata(path).ok().map(|m| (m.dev(), m.ino()))
 }
 
 #[cfg(not(unix))]
-fn file_id(path: &Path) -> Option<FileId> {
+pub(super) fn file_id(path: &Path) -> Option<FileId> {
     path.exists().then_some((0, 0))
 }
 
@@ -131,7 +132,7 @@ impl Door {
 
     /// Moves to where only those look who had a session. On TCP there is no such place: those learn nothing more.
     #[cfg(unix)]
-    pub(super) async fn move_aside(self, place: &Place, pid: u32) -> Option<Self> {
+    pub(super) fn move_aside(self, place: &Place, pid: u32) -> Option<Self> {
         let aside = place.leaving_socket(pid);
         let (path, id) = self.file.clone()?;
         if self.token.is_some() {
@@ -148,7 +149,7 @@ impl Door {
 
     /// There is no such place.
     #[cfg(not(unix))]
-    pub(super) async fn move_aside(self, _place: &Place, _pid: u32) -> Option<Self> {
+    pub(super) fn move_aside(self, _place: &Place, _pid: u32) -> Option<Self> {
         self.remove();
         None
     }
