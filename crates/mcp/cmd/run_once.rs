@@ -121,7 +121,7 @@ fn capabilities(text: &str) -> Result<String, String> {
     }
 }
 
-fn word(value: impl ValueEnum) -> String {
+fn word<V: ValueEnum + Copy>(value: V) -> String {
     value.to_possible_value().map(|v| v.get_name().to_owned()).unwrap_or_default()
 }
 
@@ -226,8 +226,7 @@ fn say(ended: &Ended) {
 fn quick_options(mut words: impl Iterator<Item = OsString>) -> Option<Options> {
     let mut options = Options::new(What::Url(String::new()));
     let (mut is_dummy, mut is_persistent, mut linger, mut url) = (false, false, None, None);
-    loop {
-        let Some(word) = words.next() else { break };
+    while let Some(word) = words.next() {
         let word = word.into_string().ok()?;
         if word == "--" {
             break;
