@@ -69,6 +69,9 @@ pub(crate) struct Args {
     /// A remote server instead of a command
     #[arg(long, value_name = "URL", conflicts_with = "command")]
     url: Option<String>,
+    /// A header for the remote server (repeat it)
+    #[arg(long = "header", value_name = "NAME: VALUE", requires = "url", value_parser = header)]
+    headers: Vec<String>,
     /// The command that starts the server
     #[arg(last = true, value_name = "COMMAND", required_unless_present = "url")]
     command: Vec<OsString>,
@@ -110,6 +113,10 @@ fn duration(text: &str) -> Result<Duration, String> {
     call::duration(text).ok_or_else(|| "a duration is a number and `ms`, `s`, `m`, `h` or `d`: `30s`".to_owned())
 }
 
+fn header(text: &str) -> Result<String, String> {
+    call::header(text).map(|_| text.to_owned()).ok_or_else(|| "a header is `Name: value`".to_owned())
+}
+
 fn capabilities(text: &str) -> Result<String, String> {
     match text {
         "first" | "full" | "none" => Ok(text.to_owned()),
@@ -121,7 +128,7 @@ fn capabilities(text: &str) -> Result<String, String> {
     }
 }
 
-fn word(value: impl ValueEnum) -> String {
+fn word<V: ValueEnum + Copy>(value: V) -> String {
     value.to_possible_value().map(|v| v.get_name().to_owned()).unwrap_or_default()
 }
 
@@ -147,6 +154,7 @@ impl Args {
             attribution: word(self.attribution),
             restart: word(self.restart),
             env_keys: self.env_keys.clone(),
+            headers: self.headers.clone(),
         }
     }
 }
@@ -226,8 +234,7 @@ fn say(ended: &Ended) {
 fn quick_options(mut words: impl Iterator<Item = OsString>) -> Option<Options> {
     let mut options = Options::new(What::Url(String::new()));
     let (mut is_dummy, mut is_persistent, mut linger, mut url) = (false, false, None, None);
-    loop {
-        let Some(word) = words.next() else { break };
+    while let Some(word) = words.next() {
         let word = word.into_string().ok()?;
         if word == "--" {
             break;
@@ -244,6 +251,7 @@ fn quick_options(mut words: impl Iterator<Item = OsString>) -> Option<Options> {
             "--isolate" => options.isolate = Some(one_of(value(), &["client", "capabilities", "roots", "era"])?),
             "--attribution" => options.attribution = one_of(value(), &["baton", "strict", "reject"])?,
             "--env-key" => options.env_keys.push(value()?),
+            "--header" => options.headers.push(value().filter(|h| call::header(h).is_some())?),
             "--restart" => options.restart = one_of(value(), &["never", "on-failure"])?,
             "--dummy" if attached.is_none() => is_dummy = true,
             "--url" => url = Some(value()?),
@@ -256,6 +264,7 @@ fn quick_options(mut words: impl Iterator<Item = OsString>) -> Option<Options> {
         (false, linger) => Lifetime::Ephemeral(linger.unwrap_or(call::LINGER)),
     };
     options.what = match (url, words.next()) {
+        (None, _) if !options.headers.is_empty() => return None,
         (Some(url), None) if !is_dummy => What::Url(url),
         (None, Some(program)) if is_dummy => What::Dummy { program, args: words.collect() },
         (None, Some(program)) => What::Command { program, args: words.collect() },
@@ -295,6 +304,7 @@ mod tests {
             "--env-key A --env-key=B -- a",
             "--dummy -- a b",
             "--url https://example.com/mcp",
+            "--url https://example.com/mcp --header X-A:b --header=X-C:d",
         ] {
             let (quick, slow) = both(line);
             assert!(quick.is_some() && quick == slow, "{line}: {quick:?} {slow:?}");
@@ -318,6 +328,8 @@ mod tests {
             "--client-capabilities {} -- a",
             "--url https://example.com -- a",
             "--dummy --url https://example.com",
+            "--header X:y -- a",
+            "--header nonsense --url https://example.com/mcp",
             "--quiet -- a",
         ] {
             assert_eq!(both(line).0, None, "{line}");

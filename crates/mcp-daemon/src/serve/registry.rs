@@ -14,8 +14,8 @@ use mcp_wire::version::Era;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Daemon, Session, log_line};
-use crate::backend::{self, Order, Plan, Report, Source};
-use crate::call::{Call, Lifetime, What};
+use crate::backend::{self, Order, Plan, Remote, Report, Source};
+use crate::call::{self, Call, Lifetime, What};
 use crate::hello::Why;
 use crate::identity::{self, Identity};
 use crate::store::{Http, Record};
@@ -133,6 +133,7 @@ impl Daemon {
             cwd: text(call.cwd.as_os_str()),
             env: identity::variables(call).into_iter().map(hashed).collect(),
             env_keys: options.env_keys.clone(),
+            headers: options.headers.iter().filter_map(|h| call::header(h)).map(|(name, _)| name.to_owned()).collect(),
             upstream_era: options.upstream_era.clone(),
             client_capabilities: options.client_capabilities.clone(),
             attribution: options.attribution.clone(),
@@ -211,7 +212,7 @@ impl Daemon {
         let source = match &options.what {
             What::Command { args, .. } => Source::Child(spec(args)),
             What::Dummy { args, .. } => Source::Dummy(spec(args)),
-            What::Url(url) => Source::Remote(url.clone(), Box::new(self.dirs.clone())),
+            What::Url(url) => Source::Remote(Remote::new(url, &options.headers, &self.dirs)),
         };
         let after = self.ending.borrow_mut().get_mut(&identity).map(|waiting| {
             let (sender, receiver) = oneshot::channel();
@@ -427,6 +428,10 @@ impl Daemon {
             .collect();
         if !missing.is_empty() {
             return Err(named(format!("it needs {} as its client sets it; it starts with that client", missing.join(", "))));
+        }
+        if !record.headers.is_empty() {
+            let names = record.headers.join(", ");
+            return Err(named(format!("it needs the headers its client gives ({names}); it starts with that client")));
         }
         let wish = self.wish(call).map_err(|(_, text)| named(text))?;
         let identity = self.server_for(&wish, None).map_err(|(_, text)| named(text))?;
