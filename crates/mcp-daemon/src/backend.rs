@@ -20,13 +20,14 @@ use mcp_relay::route::Note;
 use mcp_relay::shared::{Config, Shared};
 use mcp_relay::status::Status;
 use mcp_relay::transport::child::{ChildConnector, Spec};
+use mcp_relay::transport::http_client::RemoteOptions;
 use mcp_relay::upstream::Connector;
 use mcp_wire::version::Era;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::Instant;
 
-use crate::call::Lifetime;
+use crate::call::{Lifetime, Options};
 use crate::hello::Why;
 use crate::identity::Identity;
 use crate::log::Log;
@@ -41,8 +42,15 @@ pub(crate) enum Source {
     Child(Spec),
     /// A process that is no server.
     Dummy(Spec),
-    /// A server elsewhere, and where our files are.
-    Remote(String, Box<Dirs>),
+    /// A server elsewhere.
+    Remote(Box<RemoteOptions>),
+}
+
+impl Source {
+    /// A server elsewhere, with the logins of the user.
+    pub(crate) fn remote(url: &str, options: &Options, dirs: &Dirs) -> Self {
+        Self::Remote(Box::new(web::options(url, options, dirs)))
+    }
 }
 
 /// All a server is started with.
@@ -221,7 +229,7 @@ pub(crate) fn connector(source: Source, guard: Option<Arc<Guard>>, sink: &Sink) 
             }))
         }
         Source::Dummy(spec) => Ok(Box::new(dummy::Dummy::new(spec, Rc::clone(sink), guard))),
-        Source::Remote(url, dirs) => web::remote(&url, &dirs),
+        Source::Remote(options) => web::remote(*options),
     }
 }
 

@@ -58,6 +58,8 @@ pub struct Options {
     pub restart: String,
     /// Further variables that tell servers apart.
     pub env_keys: Vec<String>,
+    /// What is sent with every request to a server elsewhere: names and values. The values tell servers apart, too.
+    pub headers: Vec<(OsString, OsString)>,
 }
 
 impl Options {
@@ -73,6 +75,7 @@ impl Options {
             attribution: "baton".to_owned(),
             restart: "on-failure".to_owned(),
             env_keys: Vec::new(),
+            headers: Vec::new(),
         }
     }
 }
@@ -142,6 +145,9 @@ impl Call {
         put("attribution", options.attribution.as_bytes());
         put("restart", options.restart.as_bytes());
         options.env_keys.iter().for_each(|k| put("env-key", k.as_bytes()));
+        for (name, value) in &options.headers {
+            put("header", &[name.as_encoded_bytes(), b":", value.as_encoded_bytes()].concat());
+        }
         for (name, value) in &self.env {
             let pair = [name.as_encoded_bytes(), b"=", value.as_encoded_bytes()].concat();
             put("env", &pair);
@@ -190,6 +196,11 @@ impl Call {
                 b"attribution" => options.attribution = text()?,
                 b"restart" => options.restart = text()?,
                 b"env-key" => options.env_keys.push(text()?),
+                b"header" => {
+                    let text = text()?;
+                    let (name, value) = text.split_once(':').ok_or_else(|| bad("a header has no value"))?;
+                    options.headers.push((name.into(), value.into()));
+                }
                 b"env" => {
                     // Windows has hidden variables whose names begin with `=`.
                     let at = value.iter().skip(1).position(|b| *b == b'=').ok_or_else(|| bad("a variable has no value"))? + 1;
@@ -267,6 +278,7 @@ mod tests {
         };
         assert_eq!(Call::from_bytes(&call.to_bytes()).unwrap(), call);
         call.options.what = What::Url("https://example.com/mcp".into());
+        call.options.headers = vec![("A".into(), "b: c=d".into()), ("B".into(), OsString::new())];
         assert_eq!(Call::from_bytes(&call.to_bytes()).unwrap(), call);
         assert!(Call::from_bytes(b"").is_err());
     }

@@ -148,7 +148,7 @@ fn source(dirs: &Dirs, call: &Call) -> Result<Source, ForegroundError> {
             };
             Ok(Source::Child(spec))
         }
-        What::Url(url) => Ok(Source::Remote(url.clone(), Box::new(dirs.clone()))),
+        What::Url(url) => Ok(Source::remote(url, &call.options, dirs)),
     }
 }
 

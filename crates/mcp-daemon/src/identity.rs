@@ -187,6 +187,8 @@ pub fn variables(call: &Call) -> Vec<(&OsStr, &OsStr)> {
         .filter(|(name, _)| name.to_str().is_some_and(|n| matters(n, keys)))
         .map(|(name, value)| (name.as_os_str(), value.as_os_str()))
         .collect();
+    // A header is to a server elsewhere what a variable is to one of ours.
+    found.extend(call.options.headers.iter().map(|(name, value)| (name.as_os_str(), value.as_os_str())));
     found.sort_unstable();
     found.dedup_by_key(|(name, _)| *name);
     found

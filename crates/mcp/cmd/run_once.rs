@@ -10,6 +10,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use mcp_clients::descriptor::Syntax;
+use mcp_clients::text::{Piece, Text};
 use mcp_daemon::call::{self, Call, Lifetime, Options, What};
 use mcp_daemon::foreground::{self, ForegroundError};
 use mcp_daemon::place::Place;
@@ -69,6 +71,9 @@ pub(crate) struct Args {
     /// A remote server instead of a command
     #[arg(long, value_name = "URL", conflicts_with = "command")]
     url: Option<String>,
+    /// A header for the remote server; `${NAME}` in it is that variable (repeat it)
+    #[arg(long, short = 'H', value_name = "K: V", requires = "url")]
+    header: Vec<String>,
     /// The command that starts the server
     #[arg(last = true, value_name = "COMMAND", required_unless_present = "url")]
     command: Vec<OsString>,
@@ -147,12 +152,15 @@ impl Args {
             attribution: word(self.attribution),
             restart: word(self.restart),
             env_keys: self.env_keys.clone(),
+            headers: Vec::new(),
         }
     }
 }
 
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<Exit, Failure> {
-    let options = args.options();
+    let mut options = args.options();
+    let var = |name: &str| std::env::var(name).ok();
+    options.headers = args.header.iter().map(|h| header(h, &var)).collect::<Result<_, _>>()?;
     if let Some(name) = &options.name {
         mcp_daemon::identity::check_name(name)
             .map_err(|why| Failure::missing(format_args!("`{name}` cannot be a name: {why}")))?;
@@ -165,6 +173,30 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<Exit, Failure> {
     let code = ended.exit;
     say(&ended);
     Ok(Exit::of(code))
+}
+
+/// `Name: value`, with variables in the value filled in here: clients differ in where they fill them in, and what is filled in
+/// before is seen in the list of processes.
+fn header(text: &str, var: &impl Fn(&str) -> Option<String>) -> Result<(OsString, OsString), Failure> {
+    let (name, value) = text
+        .split_once(':')
+        .map(|(name, value)| (name.trim(), Text::parse(value.trim(), Syntax::DollarBrace)))
+        .filter(|(name, _)| !name.is_empty())
+        .ok_or_else(|| Failure::missing("`--header`: write it as 'Name: value'"))?;
+    let mut filled = String::new();
+    for piece in value.pieces() {
+        match piece {
+            Piece::Literal(text) => filled.push_str(text),
+            Piece::Own { raw, .. } => filled.push_str(raw),
+            Piece::Variable { name: variable, default } => {
+                filled.push_str(&var(variable).or_else(|| default.clone()).ok_or_else(|| {
+                    Failure::missing(format_args!("`{variable}`, which the header `{name}` needs, is not set"))
+                        .hint("the client has to hand it on: list it among the variables of the entry")
+                })?);
+            }
+        }
+    }
+    Ok((name.into(), filled.into()))
 }
 
 /// One server as a URL, until somebody interrupts.
@@ -280,6 +312,19 @@ mod tests {
         let words = || line.split_whitespace().map(OsString::from);
         let slow = Line::try_parse_from(std::iter::once(OsString::from("run-once")).chain(words())).ok();
         (quick_options(words()), slow.map(|l| l.args.options()))
+    }
+
+    #[test]
+    fn variables_of_a_header_are_filled_in() {
+        let var = |name: &str| (name == "A").then(|| "a b".to_owned());
+        let read = |text: &str| header(text, &var).ok().map(|(n, v)| (n.into_string().unwrap(), v.into_string().unwrap()));
+        let pair = |name: &str, value: &str| Some((name.to_owned(), value.to_owned()));
+        assert_eq!(read("X: ${A}!"), pair("X", "a b!"));
+        assert_eq!(read("X:${B:-c} $A {A} a: b"), pair("X", "c $A {A} a: b"));
+        assert_eq!(read("X:"), pair("X", ""));
+        for text in ["X", ": v", "X: ${B}"] {
+            assert_eq!(read(text), None, "{text}");
+        }
     }
 
     #[test]

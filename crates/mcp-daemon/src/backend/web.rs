@@ -1,6 +1,7 @@
 //! The URL of a server: a listener on the loopback address, opened when it is first asked for. And the way to a server elsewhere.
 
 use std::cell::RefCell;
+use std::ffi::OsString;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::call::Options;
 use crate::log::Log;
 use crate::secret::secret;
 use crate::shim::chain;
@@ -81,8 +83,14 @@ impl Web {
     }
 }
 
-/// A server elsewhere, with the logins of the user.
-pub(super) fn remote(url: &str, dirs: &Dirs) -> Result<Box<dyn Connector>, String> {
-    let options = RemoteOptions { vault: Some(Arc::new(Vault::new(dirs))), ..RemoteOptions::new(url) };
+/// How to reach a server elsewhere.
+pub(super) fn options(url: &str, options: &Options, dirs: &Dirs) -> RemoteOptions {
+    let text = |word: &OsString| word.to_string_lossy().into_owned();
+    let headers = options.headers.iter().map(|(name, value)| (text(name), text(value))).collect();
+    RemoteOptions { headers, vault: Some(Arc::new(Vault::new(dirs))), ..RemoteOptions::new(url) }
+}
+
+/// A server elsewhere.
+pub(super) fn remote(options: RemoteOptions) -> Result<Box<dyn Connector>, String> {
     RemoteConnector::new(options).map(|c| Box::new(c) as Box<dyn Connector>).map_err(|e| chain(&e))
 }

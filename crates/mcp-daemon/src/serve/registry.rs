@@ -211,7 +211,7 @@ impl Daemon {
         let source = match &options.what {
             What::Command { args, .. } => Source::Child(spec(args)),
             What::Dummy { args, .. } => Source::Dummy(spec(args)),
-            What::Url(url) => Source::Remote(url.clone(), Box::new(self.dirs.clone())),
+            What::Url(url) => Source::remote(url, options, &self.dirs),
         };
         let after = self.ending.borrow_mut().get_mut(&identity).map(|waiting| {
             let (sender, receiver) = oneshot::channel();
