@@ -312,3 +312,77 @@ fn homes_of_our_own_keep_daemons_apart() {
     assert_eq!(two.end().0.code(), Some(0));
     assert_eq!(one.add(1, 1), "2");
 }
+
+#[test]
+fn replaced_daemon_hands_its_sessions_over_unnoticed() {
+    let shared = Shared::new();
+    let mut clients: Vec<Client> = (0..4).map(|_| shared.client(&[])).collect();
+    clients.iter_mut().for_each(Client::open);
+    let before = shared.status();
+    for round in 1..=2 {
+        shared.run("daemon restart").ok().says(&["The daemon was replaced by a new one"]);
+        for (n, client) in clients.iter_mut().enumerate() {
+            assert_eq!(client.add(n as u64, round), (n as u64 + round).to_string());
+        }
+    }
+    let after = shared.wait("the old ones are gone", |s| s["leaving"] == json!([]));
+    wait_gone(number(&before["daemon"]["pid"]));
+    wait_gone(number(&servers(&before)[0]["pid"]));
+    assert_ne!(before["daemon"]["pid"], after["daemon"]["pid"]);
+    assert_eq!(servers(&after).len(), 1);
+    let names: Vec<_> = servers(&after)[0]["clients"].as_array().unwrap().iter().map(|c| c["client"]["name"].clone()).collect();
+    assert_eq!(names, vec![json!("test-client"); 4]);
+    for client in &mut clients {
+        client.finish();
+        assert_eq!(client.end().0.code(), Some(0));
+    }
+}
+
+#[test]
+fn messages_sent_while_the_daemon_is_replaced_are_all_answered_once() {
+    let shared = Shared::new();
+    let mut client = shared.client(&[]);
+    client.open();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..3 {
+                shared.run("daemon restart").ok();
+            }
+            stop.store(true, std::sync::atomic::Ordering::SeqCst);
+        });
+        let mut n = 0;
+        while !stop.load(std::sync::atomic::Ordering::SeqCst) || n < 50 {
+            n += 1;
+            assert_eq!(client.add(n, 7), (n + 7).to_string());
+        }
+    });
+}
+
+#[test]
+fn newer_version_takes_over_and_an_older_one_joins() {
+    let shared = Shared::new();
+    if !env_is_read(&shared) {
+        eprintln!("skipped: built without the feature `testing`, so that there is one version only");
+        return;
+    }
+    let of = |version: &str| {
+        let mut command = shared.shim(&[], &calculator());
+        command.env("MCP_TEST_VERSION", version);
+        let mut client = Client::start(command);
+        client.open();
+        client
+    };
+    let mut old = of("1.0.0");
+    let first = shared.status();
+    assert_eq!(first["daemon"]["version"], "1.0.0");
+    let mut new = of("1.1.0-rc.1");
+    let second = shared.wait("the old one is gone", |s| s["leaving"] == json!([]) && s["daemon"]["version"] == "1.1.0-rc.1");
+    assert_eq!((old.add(1, 2), new.add(3, 4)), ("3".to_owned(), "7".to_owned()));
+    wait_gone(number(&first["daemon"]["pid"]));
+    let mut older = of("0.9.0");
+    assert_eq!(older.add(5, 6), "11");
+    let third = shared.status();
+    assert_eq!((&third["daemon"]["pid"], servers(&third).len()), (&second["daemon"]["pid"], 1));
+    assert_eq!(servers(&third)[0]["clients"].as_array().unwrap().len(), 3);
+}

@@ -9,7 +9,7 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,14 +20,13 @@ use mcp_relay::route::Note;
 use mcp_relay::shared::{Config, Shared};
 use mcp_relay::status::Status;
 use mcp_relay::transport::child::{ChildConnector, Spec};
-use mcp_relay::transport::http_client::RemoteOptions;
 use mcp_relay::upstream::Connector;
 use mcp_wire::version::Era;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::Instant;
 
-use crate::call::{Lifetime, Options};
+use crate::call::Lifetime;
 use crate::hello::Why;
 use crate::identity::Identity;
 use crate::log::Log;
@@ -36,20 +35,30 @@ use crate::store::Http;
 pub(crate) use session::{Joining, Stream};
 
 /// What is served.
-#[derive(Debug)]
 pub(crate) enum Source {
     /// A server that is our child.
     Child(Spec),
     /// A process that is no server.
     Dummy(Spec),
     /// A server elsewhere.
-    Remote(Box<RemoteOptions>),
+    Remote(Remote),
 }
 
-impl Source {
-    /// A server elsewhere, with the logins of the user.
-    pub(crate) fn remote(url: &str, options: &Options, dirs: &Dirs) -> Self {
-        Self::Remote(Box::new(web::options(url, options, dirs)))
+/// How a server elsewhere is reached.
+pub(crate) struct Remote {
+    pub(crate) url: String,
+    /// Names and values.
+    pub(crate) headers: Vec<(String, String)>,
+    /// Where the logins of the user are.
+    pub(crate) dirs: Dirs,
+}
+
+impl Remote {
+    /// As a caller wants it.
+    pub(crate) fn new(url: &str, headers: &[String], dirs: &Dirs) -> Self {
+        let pairs = headers.iter().filter_map(|h| crate::call::header(h));
+        let headers = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Self { url: url.to_owned(), headers, dirs: dirs.clone() }
     }
 }
 
@@ -81,6 +90,8 @@ pub(crate) enum Order {
     Url(Option<Http>, oneshot::Sender<Result<Http, String>>),
     /// How do things stand?
     Snapshot(oneshot::Sender<Snapshot>),
+    /// Have clients go on elsewhere as soon as nothing of them is under way.
+    HandOver,
     /// End; calls may take so long to be answered.
     End(Duration),
 }
@@ -163,6 +174,8 @@ async fn work(plan: Plan, mut orders: mpsc::UnboundedReceiver<Order>) {
         Rc::new(Signs { idle_since: Cell::new(Some(Instant::now())), is_ended: Cell::new(false), changed: Notify::new() });
     listen(&hub, plan.identity, &plan.reports, &log, &signs);
     let mut sessions = JoinSet::new();
+    // One for each session; those that are over are dropped as others come.
+    let mut wishes: Vec<Weak<Notify>> = Vec::new();
     let mut lifetime = plan.lifetime;
     let mut joins = 0;
     let mut web = web::Web::default();
@@ -186,8 +199,10 @@ async fn work(plan: Plan, mut orders: mpsc::UnboundedReceiver<Order>) {
             order = orders.recv() => match order {
                 Some(Order::Join(joining)) => {
                     joins += 1;
-                    sessions.spawn_local(session::serve(hub.clone(), joining, plan.reports.clone()));
-                    // Finished ones are dropped as others come.
+                    let wish = Rc::new(Notify::new());
+                    wishes.retain(|w| w.strong_count() > 0);
+                    wishes.push(Rc::downgrade(&wish));
+                    sessions.spawn_local(session::serve(hub.clone(), joining, wish, plan.reports.clone()));
                     while sessions.try_join_next().is_some() {}
                 }
                 Some(Order::Start) => hub.start(),
@@ -200,6 +215,7 @@ async fn work(plan: Plan, mut orders: mpsc::UnboundedReceiver<Order>) {
                     let log_problem = log.borrow().problem();
                     let _ = reply.send(Snapshot { status: hub.status(), pid: hub.pid(), http: web.http(), log_problem });
                 }
+                Some(Order::HandOver) => wishes.iter().filter_map(Weak::upgrade).for_each(|wish| wish.notify_one()),
                 Some(Order::End(patience)) => break patience,
                 // The daemon's main thread is gone.
                 None => break Duration::ZERO,
@@ -229,7 +245,7 @@ pub(crate) fn connector(source: Source, guard: Option<Arc<Guard>>, sink: &Sink) 
             }))
         }
         Source::Dummy(spec) => Ok(Box::new(dummy::Dummy::new(spec, Rc::clone(sink), guard))),
-        Source::Remote(options) => web::remote(*options),
+        Source::Remote(remote) => web::remote(remote),
     }
 }
 
@@ -246,7 +262,7 @@ async fn refuse_all(orders: &mut mpsc::UnboundedReceiver<Order>, reports: &mpsc:
                 let _ = reply.send(Snapshot { status, ..Snapshot::default() });
             }
             Order::End(_) => return,
-            Order::Start | Order::Lifetime(_) => {}
+            Order::Start | Order::Lifetime(_) | Order::HandOver => {}
         }
     }
 }

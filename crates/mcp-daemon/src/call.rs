@@ -4,6 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::secret::digits;
+
 /// How long a server stays when nobody uses it, unless said otherwise.
 pub const LINGER: Duration = Duration::from_secs(30);
 
@@ -58,8 +60,8 @@ pub struct Options {
     pub restart: String,
     /// Further variables that tell servers apart.
     pub env_keys: Vec<String>,
-    /// What is sent with every request to a server elsewhere: names and values. The values tell servers apart, too.
-    pub headers: Vec<(OsString, OsString)>,
+    /// Headers for a server elsewhere, each as `Name: value`.
+    pub headers: Vec<String>,
 }
 
 impl Options {
@@ -78,6 +80,13 @@ impl Options {
             headers: Vec::new(),
         }
     }
+}
+
+/// The name and the value of a header. `None`: it is none.
+pub fn header(text: &str) -> Option<(&str, &str)> {
+    let (name, value) = text.split_once(':')?;
+    let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
+    is_name.then(|| (name, value.trim()))
 }
 
 /// A caller and what it wants.
@@ -126,7 +135,9 @@ impl Call {
             What::Command { program, args } | What::Dummy { program, args } => {
                 let kind = if matches!(options.what, What::Dummy { .. }) { "dummy" } else { "program" };
                 put(kind, program.as_encoded_bytes());
-                args.iter().for_each(|a| put("arg", a.as_encoded_bytes()));
+                for arg in args {
+                    put("arg", arg.as_encoded_bytes());
+                }
             }
             What::Url(url) => put("url", url.as_bytes()),
         }
@@ -144,16 +155,19 @@ impl Call {
         }
         put("attribution", options.attribution.as_bytes());
         put("restart", options.restart.as_bytes());
-        options.env_keys.iter().for_each(|k| put("env-key", k.as_bytes()));
-        for (name, value) in &options.headers {
-            put("header", &[name.as_encoded_bytes(), b":", value.as_encoded_bytes()].concat());
+        for key in &options.env_keys {
+            put("env-key", key.as_bytes());
+        }
+        for header in &options.headers {
+            put("header", header.as_bytes());
         }
         for (name, value) in &self.env {
             let pair = [name.as_encoded_bytes(), b"=", value.as_encoded_bytes()].concat();
             put("env", &pair);
         }
         if let Some(ticket) = &self.ticket {
-            put("ticket", ticket);
+            // It may hold any byte.
+            put("ticket", digits(ticket).as_bytes());
         }
         body
     }
@@ -195,19 +209,15 @@ impl Call {
                 b"isolate" => options.isolate = Some(text()?),
                 b"attribution" => options.attribution = text()?,
                 b"restart" => options.restart = text()?,
+                b"header" => options.headers.push(text()?),
                 b"env-key" => options.env_keys.push(text()?),
-                b"header" => {
-                    let text = text()?;
-                    let (name, value) = text.split_once(':').ok_or_else(|| bad("a header has no value"))?;
-                    options.headers.push((name.into(), value.into()));
-                }
                 b"env" => {
                     // Windows has hidden variables whose names begin with `=`.
                     let at = value.iter().skip(1).position(|b| *b == b'=').ok_or_else(|| bad("a variable has no value"))? + 1;
                     let part = |bytes| os_string(bytes).ok_or_else(|| bad("a variable is not Unicode"));
                     call.env.push((part(&value[..at])?, part(&value[at + 1..])?));
                 }
-                b"ticket" => call.ticket = Some(value.to_vec()),
+                b"ticket" => call.ticket = Some(from_digits(&text()?).ok_or_else(|| bad("the ticket is no ticket"))?),
                 _ => {}
             }
         }
@@ -219,6 +229,11 @@ impl Call {
         }
         Ok(call)
     }
+}
+
+fn from_digits(text: &str) -> Option<Vec<u8>> {
+    let pairs = text.as_bytes().chunks(2);
+    pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
 
 /// A word of the system from the bytes it had in [`OsStr::as_encoded_bytes`] in another process.
@@ -266,7 +281,7 @@ mod tests {
             env: vec![("A".into(), odd), ("B".into(), OsString::new())],
             pid: 7,
             version: "1.2.3".into(),
-            ticket: Some(b"{}".to_vec()),
+            ticket: Some(b"\0{}\xff".to_vec()),
         };
         assert_eq!(Call::from_bytes(&call.to_bytes()).unwrap(), call);
         call.options = Options {
@@ -274,13 +289,21 @@ mod tests {
             lifetime: Lifetime::Persistent,
             isolate: Some("era".into()),
             env_keys: vec!["X".into(), "Y".into()],
+            headers: vec!["X-A: b".into()],
             ..Options::new(What::Dummy { program: "p".into(), args: vec![] })
         };
         assert_eq!(Call::from_bytes(&call.to_bytes()).unwrap(), call);
         call.options.what = What::Url("https://example.com/mcp".into());
-        call.options.headers = vec![("A".into(), "b: c=d".into()), ("B".into(), OsString::new())];
         assert_eq!(Call::from_bytes(&call.to_bytes()).unwrap(), call);
         assert!(Call::from_bytes(b"").is_err());
+    }
+
+    #[test]
+    fn headers_are_read() {
+        assert_eq!(header("X-Api-Key: a:b "), Some(("X-Api-Key", "a:b")));
+        for text in ["", "X", ": v", "X Y: v", "X\n: v"] {
+            assert_eq!(header(text), None, "{text}");
+        }
     }
 
     #[test]

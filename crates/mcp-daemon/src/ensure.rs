@@ -66,12 +66,28 @@ pub struct Ensured {
 
 /// Connects to the daemon, starting it if there is none.
 pub fn ensure(place: &Place) -> Result<Ensured, EnsureError> {
-    start_unless(place, None)
+    start_unless(place, Found::Joined)
 }
 
 /// Makes a daemon that is older than us take no new clients, and connects to a new one beside it.
 pub fn replace(place: &Place, version: &str) -> Result<Ensured, EnsureError> {
-    start_unless(place, Some(version))
+    start_unless(place, Found::LeftFor(version))
+}
+
+/// Makes the daemon take no new clients, whatever its version, and starts a new one beside it.
+pub(crate) fn renew(place: &Place) -> Result<Ensured, EnsureError> {
+    start_unless(place, Found::Left)
+}
+
+/// What is done with a daemon that is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found<'a> {
+    /// It is the one.
+    Joined,
+    /// It leaves, if it is older than this.
+    LeftFor(&'a str),
+    /// It leaves.
+    Left,
 }
 
 /// Connects to the daemon that is there.
@@ -79,8 +95,8 @@ pub fn connect(place: &Place) -> Result<Option<Link>, EnsureError> {
     Link::connect(place).map_err(|source| EnsureError::Connect { path: place.socket(), source })
 }
 
-fn start_unless(place: &Place, newer: Option<&str>) -> Result<Ensured, EnsureError> {
-    if newer.is_none()
+fn start_unless(place: &Place, found: Found<'_>) -> Result<Ensured, EnsureError> {
+    if found == Found::Joined
         && let Some(link) = connect(place)?
     {
         return Ok(Ensured { link, started: None });
@@ -100,22 +116,22 @@ fn start_unless(place: &Place, newer: Option<&str>) -> Result<Ensured, EnsureErr
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(5));
         // The one who has the lock may be done before we get it.
-        if newer.is_none()
+        if found == Found::Joined
             && let Some(link) = connect(place)?
         {
             return Ok(Ensured { link, started: None });
         }
     }
     if let Some(link) = connect(place)? {
-        match newer {
-            None => return Ok(Ensured { link, started: None }),
-            Some(version) => {
-                if !leave(&link, version) {
-                    // Somebody was faster: this one is new enough.
-                    let link = connect(place)?.ok_or_else(|| EnsureError::Failed("it ended at once".to_owned()))?;
-                    return Ok(Ensured { link, started: None });
-                }
-            }
+        let has_left = match found {
+            Found::Joined => return Ok(Ensured { link, started: None }),
+            Found::LeftFor(version) => leave(&link, version),
+            Found::Left => crate::client::ask_to_leave(&link),
+        };
+        if !has_left {
+            // Somebody was faster: this one is new enough.
+            let link = connect(place)?.ok_or_else(|| EnsureError::Failed("it ended at once".to_owned()))?;
+            return Ok(Ensured { link, started: None });
         }
     }
     let started = start(place, &["daemon", "run"])?;

@@ -21,3 +21,4 @@ pub mod serve;
 pub mod service;
 pub mod shim;
 pub mod store;
+mod ticket;

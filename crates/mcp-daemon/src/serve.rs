@@ -39,6 +39,8 @@ pub(crate) use registry::config;
 const LINGER: Duration = Duration::from_mins(1);
 /// Sessions whose end is remembered, for shims that ask.
 const MOST_FATES: usize = 256;
+/// How long the daemon stays for shims that have not asked how their session ended.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 /// How often the daemon looks whether its socket is still there.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -99,7 +101,7 @@ struct Daemon {
     /// Servers that are ending: those of the same identity wait for them.
     ending: RefCell<HashMap<Identity, Vec<tokio::sync::oneshot::Sender<()>>>>,
     sessions: RefCell<HashMap<u64, Session>>,
-    fates: RefCell<VecDeque<(u64, Why)>>,
+    fates: RefCell<VecDeque<Fate>>,
     last_session: Cell<u64>,
     reports: mpsc::UnboundedSender<Report>,
     guard: RefCell<Option<Arc<Guard>>>,
@@ -110,6 +112,8 @@ struct Daemon {
     changed: Notify,
     session_ended: Notify,
     lock: RefCell<Option<File>>,
+    /// What tells the file of the lock from another of that name.
+    lock_id: Option<door::FileId>,
     door: RefCell<Option<Door>>,
     /// Callers that are being heard.
     callers: Cell<usize>,
@@ -120,6 +124,15 @@ struct Session {
     identity: Identity,
     /// How it will have ended, where we know before its server does.
     fate: Option<Why>,
+}
+
+/// How a session ended.
+struct Fate {
+    session: u64,
+    why: Why,
+    at: Instant,
+    /// Its shim has not asked yet, though it will.
+    is_untold: bool,
 }
 
 /// Runs the daemon to its end. Says on standard output when it is ready.
@@ -163,6 +176,7 @@ pub fn run(dirs: &Dirs) -> Result<(), ServeError> {
             changed: Notify::new(),
             session_ended: Notify::new(),
             lock: RefCell::new(Some(lock)),
+            lock_id: door::file_id(&place.lock()),
             door: RefCell::new(Some(door)),
             callers: Cell::new(0),
         });
@@ -216,7 +230,7 @@ impl Daemon {
                 empty_since = Some(tokio::time::Instant::now());
             }
             let linger = if self.is_leaving.get() { Duration::ZERO } else { linger };
-            let is_heard = self.callers.get() > 0;
+            let is_heard = self.callers.get() > 0 || self.has_untold();
             let leave = async {
                 match empty_since {
                     Some(since) if !is_heard => tokio::time::sleep_until(since + linger).await,
@@ -241,14 +255,31 @@ impl Daemon {
                     }
                 },
                 () = self.changed.notified() => {}
-                () = tokio::time::sleep(LOOK) => self.look_at_door().await,
+                () = tokio::time::sleep(if is_heard { LAST_WORDS / 10 } else { LOOK }) => self.look_at_door().await,
                 () = leave => break,
             }
-            if self.is_over.get() && self.ending.borrow().is_empty() && self.callers.get() == 0 {
+            if self.is_over.get() && self.ending.borrow().is_empty() && self.callers.get() == 0 && !self.has_untold() {
                 break;
             }
         }
         self.close();
+    }
+
+    /// Whether a shim is about to ask how its session ended.
+    fn has_untold(&self) -> bool {
+        self.fates.borrow().iter().any(|f| f.is_untold && f.at.elapsed() < LAST_WORDS)
+    }
+
+    fn add_fate(&self, session: u64, why: Why) {
+        let mut fates = self.fates.borrow_mut();
+        if fates.len() >= MOST_FATES {
+            fates.pop_front();
+        }
+        // One whose client left does not ask.
+        let is_untold = why != Why::Unknown;
+        fates.push_back(Fate { session, why, at: Instant::now(), is_untold });
+        drop(fates);
+        self.session_ended.notify_waiters();
     }
 
     /// Takes a caller in, in a task of its own.
@@ -264,8 +295,15 @@ impl Daemon {
 
     /// The socket may be gone: someone tidied up, or took the whole directory away.
     async fn look_at_door(&self) {
-        let is_there = self.is_leaving.get() || self.door.borrow().as_ref().is_none_or(Door::is_in_place);
-        if is_there {
+        if self.is_leaving.get() {
+            return;
+        }
+        if door::file_id(&self.place.lock()) != self.lock_id {
+            // The directory was taken away. Whoever comes now starts another daemon, and that one is right.
+            log_line("the lock is gone");
+            return self.leave();
+        }
+        if self.door.borrow().as_ref().is_none_or(Door::is_in_place) {
             return;
         }
         log_line("the socket is gone; it is made anew");
@@ -318,18 +356,18 @@ impl Daemon {
     }
 
     /// Takes no new callers: gives up the socket, then the lock. Those who have a session are answered at another socket.
-    async fn leave(self: &Rc<Self>) {
+    fn leave(&self) {
         if self.is_leaving.replace(true) {
             return;
         }
         log_line("leaving: no new clients");
         let old = self.door.borrow_mut().take();
         if let Some(door) = old {
-            *self.door.borrow_mut() = door.move_aside(&self.place, self.pid).await;
+            *self.door.borrow_mut() = door.move_aside(&self.place, self.pid);
         }
         let _ = std::fs::remove_file(self.place.state());
         self.lock.borrow_mut().take();
-        self.release_all();
+        self.release_all(self.door.borrow().is_some());
         self.changed.notify_one();
     }
 

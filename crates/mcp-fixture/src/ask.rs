@@ -10,7 +10,7 @@ use rmcp::{
         ClientCapabilities, ClientResult, InputRequest, InputRequests, InputRequiredResult, InputResponses, ProtocolVersion,
         ServerRequest,
     },
-    service::{RequestContext, ServiceError},
+    service::{PeerRequestOptions, RequestContext, ServiceError},
 };
 use serde_json::Value;
 use tokio::task::JoinSet;
@@ -35,6 +35,8 @@ pub(crate) enum Step {
     Failed(String),
     /// To questions, a state to be given back, or both.
     Ask(InputRequiredResult),
+    /// To questions of which the client may refuse some.
+    AskAny(InputRequiredResult),
 }
 
 pub(crate) fn is_modern(context: &RequestContext<RoleServer>) -> bool {
@@ -48,24 +50,29 @@ pub(crate) async fn until_done(
     step: impl Fn(&Asking) -> Result<Step, ErrorData>,
 ) -> Result<Step, ErrorData> {
     for _ in 0..ROUNDS {
-        let required = match step(&asking)? {
-            Step::Ask(required) if !is_modern(context) => required,
+        let (required, is_any_enough) = match step(&asking)? {
+            Step::AskAny(required) if is_modern(context) => return Ok(Step::Ask(required)),
+            Step::Ask(required) if !is_modern(context) => (required, false),
+            Step::AskAny(required) => (required, true),
             reached => return Ok(reached),
         };
-        match send_all(context, required.input_requests.unwrap_or_default()).await {
-            Ok(responses) => asking.responses = responses,
-            Err(error) => return Ok(Step::Failed(format!("the client did not answer: {error}"))),
+        let (answers, refusal) = send_all(context, required.input_requests.unwrap_or_default()).await;
+        match refusal {
+            Some(error) if answers.is_empty() || !is_any_enough => {
+                return Ok(Step::Failed(format!("the client did not answer: {error}")));
+            }
+            _ => asking.responses = answers,
         }
         asking.state = required.request_state;
     }
     Ok(Step::Failed(format!("asked {ROUNDS} times in vain")))
 }
 
-/// Sends every question at once and waits for all answers.
-async fn send_all(context: &RequestContext<RoleServer>, questions: InputRequests) -> Result<InputResponses, ServiceError> {
-    let mut answers = InputResponses::new();
-    // The answers must come from within this task: rmcp learns from it which call a question belongs to.
-    let mut pending = Vec::new();
+/// Sends every question at once and waits for all answers; also the last refusal, if there was one.
+async fn send_all(context: &RequestContext<RoleServer>, questions: InputRequests) -> (InputResponses, Option<ServiceError>) {
+    let mut refusal = None;
+    // They are sent from within this task: rmcp learns from it which call a question belongs to.
+    let mut waiting = JoinSet::new();
     for (key, question) in questions {
         let request = match question {
             InputRequest::CreateMessage(request) => ServerRequest::CreateMessageRequest(request),
@@ -73,22 +80,25 @@ async fn send_all(context: &RequestContext<RoleServer>, questions: InputRequests
             InputRequest::ListRoots(request) => ServerRequest::ListRootsRequest(request),
             _ => continue,
         };
-        pending
-            .push((key, context.peer.send_request_with_option(request, rmcp::service::PeerRequestOptions::no_options()).await?));
+        match context.peer.send_request_with_option(request, PeerRequestOptions::no_options()).await {
+            Ok(handle) => drop(waiting.spawn(async move { (key, handle.await_response().await) })),
+            Err(error) => refusal = Some(error),
+        }
     }
-    let mut waiting = JoinSet::new();
-    for (key, handle) in pending {
-        waiting.spawn(async move { (key, handle.await_response().await) });
-    }
+    let mut answers = InputResponses::new();
     while let Some(joined) = waiting.join_next().await {
         let (key, answer) = joined.expect("waiting for an answer does not panic");
-        let value = match answer? {
-            ClientResult::CreateMessageResult(result) => serde_json::to_value(result),
-            ClientResult::ElicitResult(result) => serde_json::to_value(result),
-            ClientResult::ListRootsResult(result) => serde_json::to_value(result),
-            other => serde_json::to_value(other),
+        let value = match answer {
+            Ok(ClientResult::CreateMessageResult(result)) => serde_json::to_value(result),
+            Ok(ClientResult::ElicitResult(result)) => serde_json::to_value(result),
+            Ok(ClientResult::ListRootsResult(result)) => serde_json::to_value(result),
+            Ok(other) => serde_json::to_value(other),
+            Err(error) => {
+                refusal = Some(error);
+                continue;
+            }
         };
         answers.insert(key, value.unwrap_or(Value::Null));
     }
-    Ok(answers)
+    (answers, refusal)
 }

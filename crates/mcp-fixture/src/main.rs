@@ -31,7 +31,18 @@ enum Transport {
     Http(u16),
 }
 
-fn main() -> Result<ExitCode> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // One line: who started us may show the last words of a server.
+            let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("mcp-fixture: {error:#}\n").as_bytes());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
     use lexopt::{Arg::Long, ValueExt as _};
 
     let mut transport = None;
@@ -56,5 +67,5 @@ fn main() -> Result<ExitCode> {
     });
     // A read of stdin cannot be called off.
     runtime.shutdown_background();
-    served.map(|()| ExitCode::SUCCESS)
+    served
 }

@@ -71,7 +71,7 @@ pub(crate) async fn get(
             return match ask::until_done(context, asking, |asking| Ok(steps::context(asking))).await? {
                 Step::Done(text) => Ok(result(&[say(text)]).into()),
                 Step::Failed(error) => Err(ErrorData::internal_error(error, None)),
-                Step::Ask(required) => Ok(required.into()),
+                Step::Ask(required) | Step::AskAny(required) => Ok(required.into()),
             };
         }
         other => return Err(unknown("prompt", other)),

@@ -170,7 +170,7 @@ fn as_capable(asking: &Asking) -> Step {
     if possible.is_empty() {
         return Step::Done("nothing can be asked of this client".to_owned());
     }
-    Step::Ask(InputRequiredResult::from_input_requests(possible))
+    Step::AskAny(InputRequiredResult::from_input_requests(possible))
 }
 
 /// Questions with a state that only we can have made, for this tool.

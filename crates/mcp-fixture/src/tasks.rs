@@ -53,6 +53,8 @@ pub(crate) async fn call(
             if able {
                 begin(Work::Sleep(pause))
             } else {
+                // Nobody can look in on it: a token second will do.
+                let pause = pause.min(Duration::from_secs(1));
                 tokio::time::sleep(pause).await;
                 Ok(computed(pause).into())
             }

@@ -188,7 +188,7 @@ async fn nested(
     Ok(match ask::until_done(context, asking, step).await? {
         Step::Done(said) => text(said).into(),
         Step::Failed(why) => failure(why).into(),
-        Step::Ask(required) => required.into(),
+        Step::Ask(required) | Step::AskAny(required) => required.into(),
     })
 }
 

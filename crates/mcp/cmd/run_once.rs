@@ -10,8 +10,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use mcp_clients::descriptor::Syntax;
-use mcp_clients::text::{Piece, Text};
 use mcp_daemon::call::{self, Call, Lifetime, Options, What};
 use mcp_daemon::foreground::{self, ForegroundError};
 use mcp_daemon::place::Place;
@@ -71,9 +69,9 @@ pub(crate) struct Args {
     /// A remote server instead of a command
     #[arg(long, value_name = "URL", conflicts_with = "command")]
     url: Option<String>,
-    /// A header for the remote server; `${NAME}` in it is that variable (repeat it)
-    #[arg(long, short = 'H', value_name = "K: V", requires = "url")]
-    header: Vec<String>,
+    /// A header for the remote server (repeat it)
+    #[arg(long = "header", value_name = "NAME: VALUE", requires = "url", value_parser = header)]
+    headers: Vec<String>,
     /// The command that starts the server
     #[arg(last = true, value_name = "COMMAND", required_unless_present = "url")]
     command: Vec<OsString>,
@@ -115,6 +113,10 @@ fn duration(text: &str) -> Result<Duration, String> {
     call::duration(text).ok_or_else(|| "a duration is a number and `ms`, `s`, `m`, `h` or `d`: `30s`".to_owned())
 }
 
+fn header(text: &str) -> Result<String, String> {
+    call::header(text).map(|_| text.to_owned()).ok_or_else(|| "a header is `Name: value`".to_owned())
+}
+
 fn capabilities(text: &str) -> Result<String, String> {
     match text {
         "first" | "full" | "none" => Ok(text.to_owned()),
@@ -126,7 +128,7 @@ fn capabilities(text: &str) -> Result<String, String> {
     }
 }
 
-fn word(value: impl ValueEnum) -> String {
+fn word<V: ValueEnum + Copy>(value: V) -> String {
     value.to_possible_value().map(|v| v.get_name().to_owned()).unwrap_or_default()
 }
 
@@ -152,15 +154,13 @@ impl Args {
             attribution: word(self.attribution),
             restart: word(self.restart),
             env_keys: self.env_keys.clone(),
-            headers: Vec::new(),
+            headers: self.headers.clone(),
         }
     }
 }
 
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<Exit, Failure> {
-    let mut options = args.options();
-    let var = |name: &str| std::env::var(name).ok();
-    options.headers = args.header.iter().map(|h| header(h, &var)).collect::<Result<_, _>>()?;
+    let options = args.options();
     if let Some(name) = &options.name {
         mcp_daemon::identity::check_name(name)
             .map_err(|why| Failure::missing(format_args!("`{name}` cannot be a name: {why}")))?;
@@ -173,30 +173,6 @@ pub(crate) fn run(ui: Ui, args: &Args) -> Result<Exit, Failure> {
     let code = ended.exit;
     say(&ended);
     Ok(Exit::of(code))
-}
-
-/// `Name: value`, with variables in the value filled in here: clients differ in where they fill them in, and what is filled in
-/// before is seen in the list of processes.
-fn header(text: &str, var: &impl Fn(&str) -> Option<String>) -> Result<(OsString, OsString), Failure> {
-    let (name, value) = text
-        .split_once(':')
-        .map(|(name, value)| (name.trim(), Text::parse(value.trim(), Syntax::DollarBrace)))
-        .filter(|(name, _)| !name.is_empty())
-        .ok_or_else(|| Failure::missing("`--header`: write it as 'Name: value'"))?;
-    let mut filled = String::new();
-    for piece in value.pieces() {
-        match piece {
-            Piece::Literal(text) => filled.push_str(text),
-            Piece::Own { raw, .. } => filled.push_str(raw),
-            Piece::Variable { name: variable, default } => {
-                filled.push_str(&var(variable).or_else(|| default.clone()).ok_or_else(|| {
-                    Failure::missing(format_args!("`{variable}`, which the header `{name}` needs, is not set"))
-                        .hint("the client has to hand it on: list it among the variables of the entry")
-                })?);
-            }
-        }
-    }
-    Ok((name.into(), filled.into()))
 }
 
 /// One server as a URL, until somebody interrupts.
@@ -258,8 +234,7 @@ fn say(ended: &Ended) {
 fn quick_options(mut words: impl Iterator<Item = OsString>) -> Option<Options> {
     let mut options = Options::new(What::Url(String::new()));
     let (mut is_dummy, mut is_persistent, mut linger, mut url) = (false, false, None, None);
-    loop {
-        let Some(word) = words.next() else { break };
+    while let Some(word) = words.next() {
         let word = word.into_string().ok()?;
         if word == "--" {
             break;
@@ -276,6 +251,7 @@ fn quick_options(mut words: impl Iterator<Item = OsString>) -> Option<Options> {
             "--isolate" => options.isolate = Some(one_of(value(), &["client", "capabilities", "roots", "era"])?),
             "--attribution" => options.attribution = one_of(value(), &["baton", "strict", "reject"])?,
             "--env-key" => options.env_keys.push(value()?),
+            "--header" => options.headers.push(value().filter(|h| call::header(h).is_some())?),
             "--restart" => options.restart = one_of(value(), &["never", "on-failure"])?,
             "--dummy" if attached.is_none() => is_dummy = true,
             "--url" => url = Some(value()?),
@@ -288,6 +264,7 @@ fn quick_options(mut words: impl Iterator<Item = OsString>) -> Option<Options> {
         (false, linger) => Lifetime::Ephemeral(linger.unwrap_or(call::LINGER)),
     };
     options.what = match (url, words.next()) {
+        (None, _) if !options.headers.is_empty() => return None,
         (Some(url), None) if !is_dummy => What::Url(url),
         (None, Some(program)) if is_dummy => What::Dummy { program, args: words.collect() },
         (None, Some(program)) => What::Command { program, args: words.collect() },
@@ -315,19 +292,6 @@ mod tests {
     }
 
     #[test]
-    fn variables_of_a_header_are_filled_in() {
-        let var = |name: &str| (name == "A").then(|| "a b".to_owned());
-        let read = |text: &str| header(text, &var).ok().map(|(n, v)| (n.into_string().unwrap(), v.into_string().unwrap()));
-        let pair = |name: &str, value: &str| Some((name.to_owned(), value.to_owned()));
-        assert_eq!(read("X: ${A}!"), pair("X", "a b!"));
-        assert_eq!(read("X:${B:-c} $A {A} a: b"), pair("X", "c $A {A} a: b"));
-        assert_eq!(read("X:"), pair("X", ""));
-        for text in ["X", ": v", "X: ${B}"] {
-            assert_eq!(read(text), None, "{text}");
-        }
-    }
-
-    #[test]
     fn the_quick_way_reads_what_the_whole_command_line_reads() {
         for line in [
             "-- a",
@@ -340,6 +304,7 @@ mod tests {
             "--env-key A --env-key=B -- a",
             "--dummy -- a b",
             "--url https://example.com/mcp",
+            "--url https://example.com/mcp --header X-A:b --header=X-C:d",
         ] {
             let (quick, slow) = both(line);
             assert!(quick.is_some() && quick == slow, "{line}: {quick:?} {slow:?}");
@@ -363,6 +328,8 @@ mod tests {
             "--client-capabilities {} -- a",
             "--url https://example.com -- a",
             "--dummy --url https://example.com",
+            "--header X:y -- a",
+            "--header nonsense --url https://example.com/mcp",
             "--quiet -- a",
         ] {
             assert_eq!(both(line).0, None, "{line}");

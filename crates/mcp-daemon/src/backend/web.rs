@@ -1,12 +1,10 @@
 //! The URL of a server: a listener on the loopback address, opened when it is first asked for. And the way to a server elsewhere.
 
 use std::cell::RefCell;
-use std::ffi::OsString;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use mcp_os::dirs::Dirs;
 use mcp_relay::hub::Hub;
 use mcp_relay::transport::http_client::tokens::Vault;
 use mcp_relay::transport::http_client::{RemoteConnector, RemoteOptions};
@@ -16,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::call::Options;
+use super::Remote;
 use crate::log::Log;
 use crate::secret::secret;
 use crate::shim::chain;
@@ -83,14 +81,9 @@ impl Web {
     }
 }
 
-/// How to reach a server elsewhere.
-pub(super) fn options(url: &str, options: &Options, dirs: &Dirs) -> RemoteOptions {
-    let text = |word: &OsString| word.to_string_lossy().into_owned();
-    let headers = options.headers.iter().map(|(name, value)| (text(name), text(value))).collect();
-    RemoteOptions { headers, vault: Some(Arc::new(Vault::new(dirs))), ..RemoteOptions::new(url) }
-}
-
-/// A server elsewhere.
-pub(super) fn remote(options: RemoteOptions) -> Result<Box<dyn Connector>, String> {
+/// A server elsewhere, with the logins of the user.
+pub(super) fn remote(remote: Remote) -> Result<Box<dyn Connector>, String> {
+    let vault = Some(Arc::new(Vault::new(&remote.dirs)));
+    let options = RemoteOptions { headers: remote.headers, vault, ..RemoteOptions::new(remote.url) };
     RemoteConnector::new(options).map(|c| Box::new(c) as Box<dyn Connector>).map_err(|e| chain(&e))
 }

@@ -157,20 +157,6 @@ fn a_variable_that_is_named_counts_even_if_ignored() {
 }
 
 #[test]
-fn a_header_counts_as_a_variable_does() {
-    let mut without = call(&[]);
-    without.options.what = What::Url("https://example.com".into());
-    let with = |value: &str| {
-        let mut call = without.clone();
-        call.options.headers = vec![("Authorization".into(), value.into())];
-        call
-    };
-    assert_ne!(id(&with("a")), id(&without));
-    assert_ne!(id(&with("a")), id(&with("b")));
-    assert_eq!(id(&with("a")), id(&with("a")));
-}
-
-#[test]
 fn command_directory_options_and_isolation_tell_servers_apart() {
     let base = call(&[]);
     let mut others = vec![base.clone(); 5];

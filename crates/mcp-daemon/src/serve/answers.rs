@@ -15,6 +15,7 @@ use crate::call::{Call, Lifetime};
 use crate::control::{self, Reply, Request};
 use crate::hello::{Answer, Head, Why};
 use crate::identity::Identity;
+use crate::ticket::Ticket;
 
 /// The largest first message that is waited for before a server is chosen.
 const LONGEST: usize = 64 << 20;
@@ -32,8 +33,7 @@ impl Daemon {
         let (head, body, early) = match heard {
             Ok(heard) => heard,
             Err(text) => {
-                // The caller may be gone, or be no program of ours.
-                let _ = caller.say(Answer::Error(4, text).to_string().as_bytes()).await;
+                caller.dismiss(Answer::Error(4, text).to_string().as_bytes()).await;
                 return;
             }
         };
@@ -46,7 +46,7 @@ impl Daemon {
             Head::Leave(version) => {
                 let answer = if self.is_leaving.get() || is_newer(&version, &self.version) {
                     log_line(&format!("version {version} takes over"));
-                    self.leave().await;
+                    self.leave();
                     "ok\n".to_owned()
                 } else {
                     format!("no {} is not newer than {}\n", version, self.version)
@@ -71,12 +71,16 @@ impl Daemon {
             // The caller looks for the new one.
             return;
         }
+        let mut ticket = None;
         let wish = match Call::from_bytes(body) {
             Ok(call) if is_newer(&call.version, &self.version) => {
                 let _ = caller.say(Answer::Older(self.version.clone()).to_string().as_bytes()).await;
                 return;
             }
-            Ok(call) => self.wish(call),
+            Ok(mut call) => {
+                ticket = call.ticket.take().and_then(|bytes| Ticket::from_bytes(&bytes));
+                self.wish(call)
+            }
             Err(e) => Err((4, e.to_string())),
         };
         let wish = match wish {
@@ -86,7 +90,8 @@ impl Daemon {
         let session = self.new_session();
         let id = format!("{}-{session}", self.pid);
         let isolate = wish.call.options.isolate.clone();
-        let waits = isolate.as_deref().is_some_and(isolation::needs_message);
+        // One that was elsewhere before has been told apart there.
+        let waits = ticket.is_none() && isolate.as_deref().is_some_and(isolation::needs_message);
         if waits {
             // It says nothing before it has its answer; the name is not known yet.
             let name = wish.call.options.name.clone().unwrap_or_else(|| crate::identity::short_name(&wish.call.options.what));
@@ -97,11 +102,14 @@ impl Daemon {
                 return;
             }
         }
-        let key = isolate.map(|isolate| isolation::key(&isolate, session, self.pid, &early));
-        let identity = match self.server_for(&wish, key) {
+        let key = match &ticket {
+            Some(ticket) => ticket.isolation.clone(),
+            None => isolate.map(|isolate| isolation::key(&isolate, session, self.pid, &early)),
+        };
+        let identity = match self.server_for(&wish, key.clone()) {
             Ok(identity) => identity,
             Err((exit, text)) if waits => {
-                self.fates.borrow_mut().push_back((session, Why::End(exit, text)));
+                self.add_fate(session, Why::End(exit, text));
                 return;
             }
             Err(refusal) => return refuse(caller, refusal).await,
@@ -113,8 +121,12 @@ impl Daemon {
             }
         }
         let pid = caller.pid().or(Some(wish.call.pid).filter(|pid| *pid != 0));
+        let ticket = ticket.map(|t| {
+            early = [&t.unheard[..], &early].concat();
+            t.route
+        });
         match caller.into_stream() {
-            Ok(stream) => self.join(identity, Joining { session, stream, early, pid }),
+            Ok(stream) => self.join(identity, Joining { session, stream, early, pid, ticket, isolation: key }),
             Err(e) => log_line(&format!("hand over a connection: {e}")),
         }
     }
@@ -124,7 +136,7 @@ impl Daemon {
         let number =
             session.split_once('-').filter(|(pid, _)| *pid == self.pid.to_string()).and_then(|(_, n)| n.parse::<u64>().ok());
         let Some(number) = number else { return Why::Unknown };
-        let known = || self.fates.borrow().iter().find(|(n, _)| *n == number).map(|(_, why)| why.clone());
+        let known = || self.fates.borrow().iter().find(|f| f.session == number).map(|f| f.why.clone());
         let wait = async {
             loop {
                 let change = self.session_ended.notified();
@@ -135,6 +147,9 @@ impl Daemon {
             }
         };
         let _ = tokio::time::timeout(PATIENCE, wait).await;
+        if let Some(fate) = self.fates.borrow_mut().iter_mut().find(|f| f.session == number) {
+            fate.is_untold = false;
+        }
         known().unwrap_or(Why::Unknown)
     }
 
@@ -147,7 +162,7 @@ impl Daemon {
             Request::Start { name } => self.start(name.as_deref()),
             Request::Gc => self.tidy().await,
             Request::Leave => {
-                self.leave().await;
+                self.leave();
                 Reply::Done(Vec::new())
             }
         }
@@ -168,15 +183,14 @@ impl Daemon {
     }
 
     async fn url(self: &Rc<Self>, name: &str) -> Reply {
-        let identity = match self.find(name) {
-            Some(identity) => identity,
-            None => {
-                let record = self.store.borrow().persistent(name).map(|(_, r)| r.clone());
-                match record.map(|record| self.start_record(&record)) {
-                    None => return self.unknown(name),
-                    Some(Err(text)) => return Reply::No { exit: 4, text },
-                    Some(Ok(identity)) => identity,
-                }
+        let identity = if let Some(identity) = self.find(name) {
+            identity
+        } else {
+            let record = self.store.borrow().persistent(name).map(|(_, r)| r.clone());
+            match record.map(|record| self.start_record(&record)) {
+                None => return self.unknown(name),
+                Some(Err(text)) => return Reply::No { exit: 4, text },
+                Some(Ok(identity)) => identity,
             }
         };
         let wanted = self.store.borrow().servers.get(&identity.to_string()).and_then(|r| r.http.clone());
@@ -352,8 +366,8 @@ impl Daemon {
     }
 }
 
-async fn refuse(mut caller: Caller, (exit, text): Refusal) {
-    let _ = caller.say(Answer::Error(exit, text).to_string().as_bytes()).await;
+async fn refuse(caller: Caller, (exit, text): Refusal) {
+    caller.dismiss(Answer::Error(exit, text).to_string().as_bytes()).await;
 }
 
 /// Whether a version is newer than another (semantic versions; a pre-release comes before its release).

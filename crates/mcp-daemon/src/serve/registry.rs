@@ -13,9 +13,9 @@ use mcp_relay::transport::child::Spec;
 use mcp_wire::version::Era;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Daemon, MOST_FATES, Session, log_line};
-use crate::backend::{self, Order, Plan, Report, Source};
-use crate::call::{Call, Lifetime, What};
+use super::{Daemon, Session, log_line};
+use crate::backend::{self, Order, Plan, Remote, Report, Source};
+use crate::call::{self, Call, Lifetime, What};
 use crate::hello::Why;
 use crate::identity::{self, Identity};
 use crate::store::{Http, Record};
@@ -133,6 +133,7 @@ impl Daemon {
             cwd: text(call.cwd.as_os_str()),
             env: identity::variables(call).into_iter().map(hashed).collect(),
             env_keys: options.env_keys.clone(),
+            headers: options.headers.iter().filter_map(|h| call::header(h)).map(|(name, _)| name.to_owned()).collect(),
             upstream_era: options.upstream_era.clone(),
             client_capabilities: options.client_capabilities.clone(),
             attribution: options.attribution.clone(),
@@ -211,7 +212,7 @@ impl Daemon {
         let source = match &options.what {
             What::Command { args, .. } => Source::Child(spec(args)),
             What::Dummy { args, .. } => Source::Dummy(spec(args)),
-            What::Url(url) => Source::remote(url, options, &self.dirs),
+            What::Url(url) => Source::Remote(Remote::new(url, &options.headers, &self.dirs)),
         };
         let after = self.ending.borrow_mut().get_mut(&identity).map(|waiting| {
             let (sender, receiver) = oneshot::channel();
@@ -304,8 +305,10 @@ impl Daemon {
     /// Takes a server out and has it end. New callers get a new one, which waits for this one's end.
     pub(super) fn end_server(&self, identity: Identity, why: &Why) -> Option<String> {
         let server = self.servers.borrow_mut().remove(&identity)?;
-        for session in self.sessions.borrow_mut().values_mut().filter(|s| s.identity == identity && s.fate.is_none()) {
-            session.fate = Some(why.clone());
+        if *why != Why::Unknown {
+            for session in self.sessions.borrow_mut().values_mut().filter(|s| s.identity == identity && s.fate.is_none()) {
+                session.fate = Some(why.clone());
+            }
         }
         self.ending.borrow_mut().entry(identity).or_default();
         if server.orders.send(Order::End(PATIENCE)).is_err() {
@@ -325,9 +328,12 @@ impl Daemon {
         self.changed.notify_one();
     }
 
-    /// Every server goes as soon as nobody is there.
-    pub(super) fn release_all(&self) {
+    /// Every server goes as soon as nobody is there; clients go on with the next daemon, if they can ask where.
+    pub(super) fn release_all(&self, hand_over: bool) {
         for server in self.servers.borrow_mut().values_mut() {
+            if hand_over {
+                let _ = server.orders.send(Order::HandOver);
+            }
             server.lifetime = Lifetime::Ephemeral(Duration::ZERO);
             let _ = server.orders.send(Order::Lifetime(server.lifetime));
         }
@@ -354,7 +360,9 @@ impl Daemon {
                     let why = Why::End(70, format!("`{name}` was ended by a bug in mcp: {text}"));
                     let sessions: Vec<u64> =
                         self.sessions.borrow().iter().filter(|(_, s)| s.identity == identity).map(|(id, _)| *id).collect();
-                    sessions.into_iter().for_each(|session| self.end_session(session, why.clone()));
+                    for session in sessions {
+                        self.end_session(session, why.clone());
+                    }
                 }
                 self.ended(identity);
             }
@@ -363,13 +371,7 @@ impl Daemon {
 
     fn end_session(&self, number: u64, why: Why) {
         let Some(session) = self.sessions.borrow_mut().remove(&number) else { return };
-        let mut fates = self.fates.borrow_mut();
-        if fates.len() >= MOST_FATES {
-            fates.pop_front();
-        }
-        fates.push_back((number, session.fate.unwrap_or(why)));
-        drop(fates);
-        self.session_ended.notify_waiters();
+        self.add_fate(number, session.fate.unwrap_or(why));
     }
 
     fn learn(&self, identity: Identity, change: impl FnOnce(&mut Record)) {
@@ -426,6 +428,10 @@ impl Daemon {
             .collect();
         if !missing.is_empty() {
             return Err(named(format!("it needs {} as its client sets it; it starts with that client", missing.join(", "))));
+        }
+        if !record.headers.is_empty() {
+            let names = record.headers.join(", ");
+            return Err(named(format!("it needs the headers its client gives ({names}); it starts with that client")));
         }
         let wish = self.wish(call).map_err(|(_, text)| named(text))?;
         let identity = self.server_for(&wish, None).map_err(|(_, text)| named(text))?;

@@ -73,7 +73,7 @@ impl Shared {
             State::Ready => self.finish_resuming(),
             State::Closed | State::Spawned => {
                 if let Some(opening) = opening {
-                    self.open_for(peer, &opening, Era::Legacy);
+                    self.open_for(&opening, Era::Legacy);
                 }
             }
             State::Opening(_) | State::Waiting { .. } | State::Failed { .. } => {}

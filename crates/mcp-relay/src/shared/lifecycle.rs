@@ -129,23 +129,23 @@ impl Shared {
     }
 
     /// Starts the server for this request.
-    pub(super) fn open_for(&mut self, peer: PeerId, frame: &Frame, era: Era) {
+    pub(super) fn open_for(&mut self, frame: &Frame, era: Era) {
         let first = match self.config.upstream_era {
             UpstreamEra::Legacy => Era::Legacy,
             UpstreamEra::Modern => Era::Modern,
             UpstreamEra::Auto => self.up.known.unwrap_or(era),
         };
-        let frame = if era == Era::Legacy { frame.clone() } else { self.initialize_for_modern(peer, frame) };
+        let frame = if era == Era::Legacy { frame.clone() } else { Self::initialize_for_modern(frame) };
         self.up.opening = Some(self.with_capabilities(frame));
         self.begin(first, era, false);
     }
 
     /// The `initialize` of a legacy client that has what this modern client has.
-    fn initialize_for_modern(&self, peer: PeerId, frame: &Frame) -> Frame {
+    fn initialize_for_modern(frame: &Frame) -> Frame {
         let found = Circumstances::of(frame).unwrap_or_default();
         let own = || format!("{{\"name\":\"mcp\",\"version\":\"{}\"}}", env!("CARGO_PKG_VERSION"));
-        let info = self.clients.get(&peer).and_then(|c| c.info.as_deref()).map_or_else(own, str::to_owned);
-        let capabilities = if found.capabilities.is_empty() { "{}" } else { &*found.capabilities };
+        let info = found.info.map_or_else(own, str::to_owned);
+        let capabilities = if found.capabilities.is_empty() { "{}" } else { found.capabilities };
         let newest = version::NEWEST_LEGACY;
         let params = format!("{{\"protocolVersion\":\"{newest}\",\"capabilities\":{capabilities},\"clientInfo\":{info}}}");
         let message = author::request("0", "initialize", Some(&params));
@@ -477,7 +477,7 @@ impl Shared {
                     self.reopen();
                 } else {
                     self.up.state = State::Closed;
-                    self.open_for(peer, frame, era);
+                    self.open_for(frame, era);
                 }
                 self.waiting.push_back((peer, stream, frame.clone()));
             }

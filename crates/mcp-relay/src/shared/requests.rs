@@ -1,5 +1,6 @@
 //! From clients to the server.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use mcp_wire::author::{self, code};
@@ -12,19 +13,19 @@ use super::call::{Call, Purpose};
 use super::lifecycle::State;
 use super::turns::Unit;
 use super::{Attribution, Shared};
-use crate::route::{Class, PeerId, StreamId};
+use crate::route::{Action, Class, PeerId, StreamId, Via};
 
 /// What a modern request brings along, as text (basic/index, general fields).
 #[derive(Clone, Debug, Default)]
-pub(super) struct Circumstances {
-    pub(super) version: String,
-    pub(super) capabilities: Rc<str>,
-    pub(super) info: Option<Rc<str>>,
+pub(super) struct Circumstances<'a> {
+    pub(super) version: Cow<'a, str>,
+    pub(super) capabilities: &'a str,
+    pub(super) info: Option<&'a str>,
     pub(super) log_level: Option<usize>,
 }
 
-impl Circumstances {
-    pub(super) fn of(frame: &Frame) -> Option<Self> {
+impl<'a> Circumstances<'a> {
+    pub(super) fn of(frame: &'a Frame) -> Option<Self> {
         let own = frame.get(&["params", "_meta"])?;
         let mut found = Self::default();
         let mut is_complete = 0;
@@ -32,14 +33,17 @@ impl Circumstances {
             let text = &own[member.value_span];
             match &*member.key {
                 meta::PROTOCOL_VERSION => {
-                    found.version = serde_json::from_str(text).ok()?;
+                    found.version = match text.strip_prefix('"').and_then(|t| t.strip_suffix('"')) {
+                        Some(plain) if !plain.contains('\\') => Cow::Borrowed(plain),
+                        _ => Cow::Owned(serde_json::from_str(text).ok()?),
+                    };
                     is_complete |= 1;
                 }
                 meta::CLIENT_CAPABILITIES if text.starts_with('{') => {
-                    found.capabilities = Rc::from(text);
+                    found.capabilities = text;
                     is_complete |= 2;
                 }
-                meta::CLIENT_INFO if text.starts_with('{') => found.info = Some(Rc::from(text)),
+                meta::CLIENT_INFO if text.starts_with('{') => found.info = Some(text),
                 meta::LOG_LEVEL => {
                     found.log_level = serde_json::from_str::<String>(text).ok().and_then(|l| methods::log_rank(&l));
                 }
@@ -110,7 +114,7 @@ impl Shared {
                 }
             }
             State::Closed | State::Spawned => {
-                self.open_for(peer, &frame, era);
+                self.open_for(&frame, era);
                 self.waiting.push_back((peer, stream, frame));
             }
             State::Opening(_) => self.waiting.push_back((peer, stream, frame)),
@@ -150,7 +154,7 @@ impl Shared {
             refuse(self, code::INVALID_PARAMS, message, None);
             return false;
         };
-        if !version::MODERN.contains(&found.version.as_str()) {
+        if !version::MODERN.contains(&&*found.version) {
             let data = json!({"supported": version::MODERN, "requested": found.version});
             refuse(self, code::UNSUPPORTED_VERSION, "this protocol version is not supported", Some(data));
             return false;
@@ -165,11 +169,11 @@ impl Shared {
             if client.version.as_deref() != Some(&found.version) {
                 client.version = Some(found.version.into());
             }
-            if client.info != found.info {
-                client.info.clone_from(&found.info);
-            }
-            if client.via == crate::route::Via::Http {
-                self.seen.note(found.info.as_deref().unwrap_or("{}"), self.now);
+            if client.via == Via::Http {
+                // There for this request only; its name is kept beside.
+                self.seen.note(found.info.unwrap_or("{}"), self.now);
+            } else if client.info.as_deref() != found.info {
+                client.info = found.info.map(Rc::from);
             }
         }
         true
@@ -249,7 +253,10 @@ impl Shared {
     pub(super) fn on_client_cancels(&mut self, peer: PeerId, frame: &Frame) {
         let Some(id) = frame.get(&["params", "requestId"]) else { return };
         if let Some(at) = self.waiting.iter().position(|(p, _, f)| *p == peer && f.id() == Some(id)) {
-            if self.waiting[at].2.method() != "initialize" {
+            let (_, stream, waiting) = &self.waiting[at];
+            // `initialize` cannot be cancelled.
+            if waiting.method() != "initialize" {
+                self.out.push(Action::EndStream(peer, *stream));
                 self.waiting.remove(at);
             }
             return;

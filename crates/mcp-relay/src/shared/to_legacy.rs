@@ -90,7 +90,7 @@ impl Shared {
         let id = self.next_id();
         let bridged = Bridged {
             frame: frame.clone(),
-            capabilities: found.capabilities,
+            capabilities: Rc::from(found.capabilities),
             questions: Vec::new(),
             asked_so_far: 0,
             collect_at: None,
@@ -298,7 +298,7 @@ impl Shared {
         call.token = frame.progress_token_span().map(|span| frame.text()[span].into());
         let Purpose::ToLegacy(bridged) = &mut call.purpose else { return };
         bridged.handle = None;
-        bridged.capabilities = found.capabilities;
+        bridged.capabilities = Rc::from(found.capabilities);
         let (answered, open): (Vec<Question>, Vec<Question>) =
             std::mem::take(&mut bridged.questions).into_iter().partition(|q| object::find(answers, &q.key).is_some());
         let is_complete = open.is_empty();

@@ -342,6 +342,12 @@ fn an_idle_session_ends_and_one_with_a_stream_does_not() {
     let headers = open_session(&mut first, "2025-11-25");
     get(&mut first, &headers);
     let idle = open_session(&mut second, "2025-11-25");
+    // A call it left behind is no reason to keep it.
+    second.post_only(&idle, &call(1, "progress-and-hang", "{}"));
+    second.head();
+    second.event();
+    drop(second);
+    let mut second = Client::new(&harness);
     harness.until("one is left", |inside| inside.http.status().sessions == 1);
     assert_eq!(second.post(&idle, &call(1, "echo", "{}")).status, 404);
     assert_eq!(second.post(&headers, &call(1, "echo", "{}")).status, 200);

@@ -89,6 +89,8 @@ fn pages_of_others_and_foreign_names_of_this_machine_are_refused() {
         (format!("Host: localhost:{port}\r\nOrigin: http://localhost:{port}\r\n"), 200),
         (format!("Host: localhost:{port}\r\nOrigin: http://127.0.0.1:{port}\r\n"), 200),
         (format!("Host: [::1]:{port}\r\n"), 200),
+        (format!("Host: localhost:{port}\r\nHost: evil.example\r\n"), 400),
+        (format!("Host: evil.example\r\nHost: localhost:{port}\r\n"), 400),
     ];
     for (headers, status) in rows {
         let reply = Client::new(&harness).post(&headers, &body);

@@ -7,3 +7,4 @@ mod issuer;
 mod legacy;
 mod modern;
 mod server;
+mod shared;

@@ -42,6 +42,9 @@ fn refused<T>(status: StatusCode, reason: impl Into<String>) -> Result<T, Refuse
 
 /// Judges a request by everything but its method and body.
 pub(super) fn admit<'a>(options: &HttpOptions, heads: &Heads<'_>, uri: &'a Uri, local: IpAddr) -> Result<Target<'a>, Refused> {
+    if heads.is_ambiguous {
+        return refused(StatusCode::BAD_REQUEST, "one of the headers Host, Origin and Authorization appears twice");
+    }
     let host = match (uri.authority(), heads.host) {
         (Some(authority), _) => authority.as_str(),
         (None, Some(host)) => host.to_str().unwrap_or_default(),

@@ -22,6 +22,8 @@ pub(super) struct Heads<'a> {
     accepts_events: bool,
     /// A header that must be there once and is there twice.
     pub(super) twice: Option<&'static str>,
+    /// It is one of those that decide who gets in.
+    pub(super) is_ambiguous: bool,
 }
 
 impl<'a> Heads<'a> {
@@ -53,6 +55,7 @@ impl<'a> Heads<'a> {
             };
             if slot.replace(value).is_some() {
                 heads.twice = Some(once);
+                heads.is_ambiguous |= matches!(once, "Host" | "Origin" | "Authorization");
             }
         }
         heads.is_json &= !heads.is_encoded;
@@ -137,6 +140,7 @@ mod tests {
     #[test]
     fn a_repeated_header_is_named() {
         let map = map(&[("mcp-name", "a"), ("mcp-name", "a")]);
-        assert_eq!(Heads::read(&map).twice, Some("Mcp-Name"));
+        let heads = Heads::read(&map);
+        assert_eq!((heads.twice, heads.is_ambiguous), (Some("Mcp-Name"), false));
     }
 }

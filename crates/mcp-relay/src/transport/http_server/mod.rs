@@ -244,7 +244,7 @@ impl Server {
         if self.sessions.borrow().len() + self.opening.get() < self.options.max_sessions {
             return true;
         }
-        let silent = self.sessions.borrow().values().filter(|s| !s.is_busy()).min_by_key(|s| s.last_used()).cloned();
+        let silent = self.sessions.borrow().values().filter(|s| !s.is_read()).min_by_key(|s| s.last_used()).cloned();
         match silent {
             None => false,
             Some(session) => {

@@ -136,9 +136,10 @@ impl Session {
         self.used.get()
     }
 
-    /// Whether the client waits for something or listens.
-    pub(super) fn is_busy(&self) -> bool {
-        self.standing.is_read() || self.lanes.borrow().values().any(|lane| lane.is_read() || !lane.is_over())
+    /// Whether the client waits for something or listens. A call whose connection was lost does not count: without a client
+    /// that comes back, a server that never answers would keep the session for ever.
+    pub(super) fn is_read(&self) -> bool {
+        self.standing.is_read() || self.lanes.borrow().values().any(|lane| lane.is_read())
     }
 
     /// Answers of which something is left to give.

@@ -46,7 +46,7 @@ fn once(server: &Rc<Server>, now: Instant) {
     let sessions: Vec<Rc<Session>> = server.sessions.borrow().values().cloned().collect();
     for session in sessions {
         session.sweep(now, options.keep_answer);
-        if !session.is_busy() && now.saturating_duration_since(session.last_used()) > options.session_idle {
+        if !session.is_read() && now.saturating_duration_since(session.last_used()) > options.session_idle {
             session.close("the session was idle for too long");
         }
     }
