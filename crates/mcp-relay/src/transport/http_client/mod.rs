@@ -29,6 +29,7 @@ pub mod mirror;
 mod old_sse;
 mod post;
 mod pump;
+mod relist;
 mod session;
 pub mod tokens;
 
