@@ -287,7 +287,8 @@ impl Shared {
             (Ask::Failed(error), Ask::No | Ask::Failed(_)) | (Ask::No, Ask::Failed(error)) => {
                 // What answers the client's own opening is of most use to it.
                 let error = match (&opening.discover, opening.opener) {
-                    (Ask::Failed(other), Era::Modern) => other.clone(),
+                    // Nothing was said by a process that ended instead.
+                    (Ask::Failed(other), Era::Modern) if &**other != "{}" => other.clone(),
                     _ => error.clone(),
                 };
                 self.opening_failed("the server refused to open the conversation", Some(&error));
@@ -373,7 +374,7 @@ impl Shared {
         self.up.state = State::Closed;
         self.out.push(Action::Close);
         for (peer, stream, frame) in std::mem::take(&mut self.waiting) {
-            let id = frame.id().unwrap_or("null");
+            let Some(id) = frame.id() else { continue };
             let answer = match error {
                 Some(error) => author_error_of(id, error),
                 None => author::our_error(Some(id), "server-not-opened", why),
@@ -497,7 +498,9 @@ impl Shared {
 
     fn refuse_waiting(&mut self, why: &str) {
         for (peer, stream, frame) in std::mem::take(&mut self.waiting) {
-            self.answer(peer, stream, author::our_error(frame.id(), "server-ended", why));
+            if frame.kind() == Kind::Request {
+                self.answer(peer, stream, author::our_error(frame.id(), "server-ended", why));
+            }
         }
     }
 

@@ -100,7 +100,7 @@ impl Turns {
 
     /// Whether an answer for this unit's call may be sent now.
     pub(super) fn may_resume(&self, unit: Unit, now: Instant) -> bool {
-        !self.is_others(unit, now)
+        !self.is_interactive || !self.is_others(unit, now)
     }
 
     pub(super) fn began(&mut self, unit: Unit) {
