@@ -4,6 +4,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -49,7 +50,6 @@ fn what_dead_daemons_left_is_in_nobodys_way() {
     assert_eq!(status["leaving"], json!([]));
     shared.run("daemon gc").ok().says(&["removed socket sock.99999"]);
     // Closed to others, whatever the files were like before.
-    use std::os::unix::fs::PermissionsExt as _;
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&dir), mode(&dir.join("sock")), mode(&dir.join("state.json"))), (0o700, 0o600, 0o600));
 }
@@ -134,23 +134,21 @@ fn other_users_are_refused() {
     for way in ways {
         std::fs::set_permissions(way, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
     }
-    let script = format!(
-        "import socket\ns = socket.socket(socket.AF_UNIX)\ns.connect('{}')\ns.sendall(b'mcp-control/1 16\\n{{\"ask\":\"status\"}}')\nprint(s.recv(4096).decode())",
-        dir.join("sock").display()
-    );
-    let Ok(asked) = Command::new("setpriv")
-        .args(["--reuid", "12345", "--regid", "12345", "--clear-groups", "python3", "-c", &script])
-        .stdin(Stdio::null())
-        .output()
-    else {
-        return;
-    };
-    if !asked.status.success() {
-        eprintln!("skipped: {}", String::from_utf8_lossy(&asked.stderr));
-        return;
-    }
-    let said = String::from_utf8_lossy(&asked.stdout);
-    assert!(said.starts_with("error 4 this daemon belongs to user 0 and serves nobody else (you are user 12345)"), "{said}");
+    let program = sandbox.join("mcp");
+    std::fs::copy(env!("CARGO_BIN_EXE_mcp"), &program).unwrap();
+    let mut command = shared.home.command();
+    let envs: Vec<_> =
+        command.args(["daemon", "status"]).get_envs().map(|(k, v)| (k.to_owned(), v.map(ToOwned::to_owned))).collect();
+    let mut as_other = Command::new("setpriv");
+    as_other.args(["--reuid", "12345", "--regid", "12345", "--clear-groups"]).arg(&program).args(["daemon", "status"]);
+    as_other.env_clear().current_dir("/").envs(envs.into_iter().filter_map(|(k, v)| Some((k, v?))));
+    let path = std::env::var_os("PATH").unwrap();
+    as_other.env("PATH", path);
+    shared
+        .home
+        .finish(&mut as_other)
+        .ends(4)
+        .says(&["this daemon belongs to user 0 and serves nobody else (you are user 12345)"]);
     // A directory that is somebody else's is not trusted either.
     shared.run("daemon stop --all").ok();
     std::os::unix::fs::chown(&dir, Some(12345), None).unwrap();

@@ -220,6 +220,9 @@ pub fn identity(call: &Call, program: Option<&Path>, salt: &[u8], isolation: &st
         What::Url(url) => {
             add(&mut hash, b"url");
             add(&mut hash, url.as_bytes());
+            for header in &options.headers {
+                add(&mut hash, hash_of_value(salt, OsStr::new("header"), OsStr::new(header)).as_bytes());
+            }
         }
     }
     for (name, value) in variables(call) {

@@ -33,8 +33,7 @@ impl Daemon {
         let (head, body, early) = match heard {
             Ok(heard) => heard,
             Err(text) => {
-                // The caller may be gone, or be no program of ours.
-                let _ = caller.say(Answer::Error(4, text).to_string().as_bytes()).await;
+                caller.dismiss(Answer::Error(4, text).to_string().as_bytes()).await;
                 return;
             }
         };
@@ -367,8 +366,8 @@ impl Daemon {
     }
 }
 
-async fn refuse(mut caller: Caller, (exit, text): Refusal) {
-    let _ = caller.say(Answer::Error(exit, text).to_string().as_bytes()).await;
+async fn refuse(caller: Caller, (exit, text): Refusal) {
+    caller.dismiss(Answer::Error(exit, text).to_string().as_bytes()).await;
 }
 
 /// Whether a version is newer than another (semantic versions; a pre-release comes before its release).

@@ -210,6 +210,26 @@ impl Caller {
         }
     }
 
+    /// Says a last thing, and hears the caller out: to close on words that nobody has read would lose ours as well.
+    pub(super) async fn dismiss(mut self, bytes: &[u8]) {
+        const MOMENT: Duration = Duration::from_secs(1);
+        let hear_out = async {
+            self.say(bytes).await?;
+            match &mut self {
+                #[cfg(unix)]
+                Self::Unix(stream) => stream.shutdown().await?,
+                Self::Tcp(stream, _) => stream.shutdown().await?,
+            }
+            let mut unheard = Vec::with_capacity(8192);
+            while self.read(&mut unheard).await? > 0 {
+                unheard.clear();
+            }
+            io::Result::Ok(())
+        };
+        // The caller may be gone, or say more than anybody wants to hear.
+        let _ = tokio::time::timeout(MOMENT, hear_out).await;
+    }
+
     /// Reads a first line, what follows it, and what came early behind that.
     pub(super) async fn hello(&mut self) -> Result<(Head, Vec<u8>, Vec<u8>), String> {
         tokio::time::timeout(PATIENCE, self.read_hello()).await.map_err(|_| "the greeting took too long".to_owned())?
