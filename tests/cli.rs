@@ -23,6 +23,7 @@ mod cmd {
 mod flows {
     mod bytes;
     mod guided;
+    mod odd_places;
     mod run_once;
     pub(crate) mod shared;
     mod translate;

@@ -209,15 +209,17 @@ fn every_member_of_a_json_answer_is_described() {
     sandbox.write(".cursor/mcp.json", "{ \"mcpServers\": ").unwrap();
     sandbox.write(".claude.json", "{ \"mcpServers\": { \"kept\": { \"command\": \"x\" } } }").unwrap();
     answer(&sandbox, &["disable", "kept", "--client", "claude-code", "--yes"]);
-    let asked: [(&str, &[&str]); 7] = [
+    let asked: [(&str, &[&str]); 8] = [
         ("mcp.clients/1", &["clients", "--all", "--json"]),
         ("mcp.list/1", &["list", "--json"]),
         ("mcp.changes/1", &["install", "npm:x", "--client", "codex,cursor", "--dry-run", "--json"]),
         ("mcp.undo-list/1", &["undo", "--list", "--json"]),
         ("mcp.config/1", &["config", "get", "--json"]),
         ("mcp.config-path/1", &["config", "path", "--json"]),
+        ("mcp.daemon.status/1", &["daemon", "status", "--json"]),
         ("mcp.version/1", &["version", "--json"]),
     ];
+    let served = one_served(&sandbox);
     for (schema, words) in asked {
         let answer: Value = serde_json::from_str(&mcp(&sandbox, words).stdout).unwrap();
         assert_eq!(answer["schema"], schema, "{words:?}");
@@ -228,6 +230,33 @@ fn every_member_of_a_json_answer_is_described() {
         found.remove("schema");
         assert_eq!(undescribed(&found, section), Vec::<String>::new(), "{schema}");
     }
+    drop(served);
+}
+
+/// A shared server with a client, so that its status has something to tell. Both end with this, and the daemon with the sandbox.
+struct Served(std::process::Child);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn one_served(sandbox: &Sandbox) -> Served {
+    let program = env!("CARGO_BIN_EXE_mcp");
+    let mut command = sandbox.command(program);
+    command
+        .args(["run-once", "--ephemeral=0s", "--", program, "serve", "calculator"])
+        .env("MCP_HOME", sandbox.home().join("of-mcp"));
+    command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let open = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"a","version":"1"}}}"#;
+    std::io::Write::write_all(child.stdin.as_mut().unwrap(), format!("{open}\n").as_bytes()).unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.as_mut().unwrap()), &mut line).unwrap();
+    assert!(line.contains("\"result\""), "{line}");
+    Served(child)
 }
 
 #[test]

@@ -35,14 +35,31 @@ use crate::store::Http;
 pub(crate) use session::{Joining, Stream};
 
 /// What is served.
-#[derive(Debug)]
 pub(crate) enum Source {
     /// A server that is our child.
     Child(Spec),
     /// A process that is no server.
     Dummy(Spec),
-    /// A server elsewhere, and where our files are.
-    Remote(String, Box<Dirs>),
+    /// A server elsewhere.
+    Remote(Remote),
+}
+
+/// How a server elsewhere is reached.
+pub(crate) struct Remote {
+    pub(crate) url: String,
+    /// Names and values.
+    pub(crate) headers: Vec<(String, String)>,
+    /// Where the logins of the user are.
+    pub(crate) dirs: Dirs,
+}
+
+impl Remote {
+    /// As a caller wants it.
+    pub(crate) fn new(url: &str, headers: &[String], dirs: &Dirs) -> Self {
+        let pairs = headers.iter().filter_map(|h| crate::call::header(h));
+        let headers = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Self { url: url.to_owned(), headers, dirs: dirs.clone() }
+    }
 }
 
 /// All a server is started with.
@@ -228,7 +245,7 @@ pub(crate) fn connector(source: Source, guard: Option<Arc<Guard>>, sink: &Sink) 
             }))
         }
         Source::Dummy(spec) => Ok(Box::new(dummy::Dummy::new(spec, Rc::clone(sink), guard))),
-        Source::Remote(url, dirs) => web::remote(&url, &dirs),
+        Source::Remote(remote) => web::remote(remote),
     }
 }
 

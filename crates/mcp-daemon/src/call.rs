@@ -4,6 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::secret::digits;
+
 /// How long a server stays when nobody uses it, unless said otherwise.
 pub const LINGER: Duration = Duration::from_secs(30);
 
@@ -58,6 +60,8 @@ pub struct Options {
     pub restart: String,
     /// Further variables that tell servers apart.
     pub env_keys: Vec<String>,
+    /// Headers for a server elsewhere, each as `Name: value`.
+    pub headers: Vec<String>,
 }
 
 impl Options {
@@ -73,8 +77,16 @@ impl Options {
             attribution: "baton".to_owned(),
             restart: "on-failure".to_owned(),
             env_keys: Vec::new(),
+            headers: Vec::new(),
         }
     }
+}
+
+/// The name and the value of a header. `None`: it is none.
+pub fn header(text: &str) -> Option<(&str, &str)> {
+    let (name, value) = text.split_once(':')?;
+    let is_name = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
+    is_name.then(|| (name, value.trim()))
 }
 
 /// A caller and what it wants.
@@ -123,7 +135,9 @@ impl Call {
             What::Command { program, args } | What::Dummy { program, args } => {
                 let kind = if matches!(options.what, What::Dummy { .. }) { "dummy" } else { "program" };
                 put(kind, program.as_encoded_bytes());
-                args.iter().for_each(|a| put("arg", a.as_encoded_bytes()));
+                for arg in args {
+                    put("arg", arg.as_encoded_bytes());
+                }
             }
             What::Url(url) => put("url", url.as_bytes()),
         }
@@ -141,15 +155,19 @@ impl Call {
         }
         put("attribution", options.attribution.as_bytes());
         put("restart", options.restart.as_bytes());
-        options.env_keys.iter().for_each(|k| put("env-key", k.as_bytes()));
+        for key in &options.env_keys {
+            put("env-key", key.as_bytes());
+        }
+        for header in &options.headers {
+            put("header", header.as_bytes());
+        }
         for (name, value) in &self.env {
             let pair = [name.as_encoded_bytes(), b"=", value.as_encoded_bytes()].concat();
             put("env", &pair);
         }
         if let Some(ticket) = &self.ticket {
             // It may hold any byte.
-            let digits: String = ticket.iter().map(|b| format!("{b:02x}")).collect();
-            put("ticket", digits.as_bytes());
+            put("ticket", digits(ticket).as_bytes());
         }
         body
     }
@@ -191,6 +209,7 @@ impl Call {
                 b"isolate" => options.isolate = Some(text()?),
                 b"attribution" => options.attribution = text()?,
                 b"restart" => options.restart = text()?,
+                b"header" => options.headers.push(text()?),
                 b"env-key" => options.env_keys.push(text()?),
                 b"env" => {
                     // Windows has hidden variables whose names begin with `=`.
@@ -270,12 +289,21 @@ mod tests {
             lifetime: Lifetime::Persistent,
             isolate: Some("era".into()),
             env_keys: vec!["X".into(), "Y".into()],
+            headers: vec!["X-A: b".into()],
             ..Options::new(What::Dummy { program: "p".into(), args: vec![] })
         };
         assert_eq!(Call::from_bytes(&call.to_bytes()).unwrap(), call);
         call.options.what = What::Url("https://example.com/mcp".into());
         assert_eq!(Call::from_bytes(&call.to_bytes()).unwrap(), call);
         assert!(Call::from_bytes(b"").is_err());
+    }
+
+    #[test]
+    fn headers_are_read() {
+        assert_eq!(header("X-Api-Key: a:b "), Some(("X-Api-Key", "a:b")));
+        for text in ["", "X", ": v", "X Y: v", "X\n: v"] {
+            assert_eq!(header(text), None, "{text}");
+        }
     }
 
     #[test]

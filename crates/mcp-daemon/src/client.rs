@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::control::{Reply, Report, Request, SCHEMA};
 use crate::ensure::{self, EnsureError};
-use crate::hello::Head;
+use crate::hello::{Answer, Head};
 use crate::link::Link;
 use crate::place::Place;
 
@@ -22,6 +22,9 @@ pub enum AskError {
     /// It does not answer.
     #[error("ask the daemon")]
     Io(#[from] io::Error),
+    /// It does not let us in.
+    #[error("{0}")]
+    Refused(String),
     /// It answers something else.
     #[error("understand the daemon's answer")]
     Understand(#[from] serde_json::Error),
@@ -48,6 +51,7 @@ pub fn ask_or_start(place: &Place, request: &Request) -> Result<Reply, AskError>
 pub fn status(place: &Place) -> Result<Report, AskError> {
     let mut report = match ask(place, &Request::Status)? {
         Some(Reply::Status(report)) => *report,
+        Some(Reply::No { text, .. }) => return Err(AskError::Refused(text)),
         _ => Report { schema: SCHEMA.to_owned(), ..Report::default() },
     };
     for (_, socket) in place.leaving_sockets() {
@@ -91,6 +95,11 @@ fn ask_on(link: &Link, request: &Request) -> Result<Reply, AskError> {
     { link }.read_to_end(&mut answer)?;
     if answer.is_empty() {
         return Err(AskError::Io(io::ErrorKind::UnexpectedEof.into()));
+    }
+    // A caller that is not let in is told so before anybody asks what it wants.
+    let refused = std::str::from_utf8(&answer).ok().and_then(|line| Answer::parse(line.trim_end()));
+    if let Some(Answer::Error(exit, text)) = refused {
+        return Ok(Reply::No { exit, text });
     }
     Ok(serde_json::from_slice(&answer)?)
 }

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::LocalSet;
 
-use crate::backend::{self, Source};
+use crate::backend::{self, Remote, Source};
 use crate::call::{Call, What};
 use crate::identity;
 use crate::secret::secret;
@@ -148,7 +148,7 @@ fn source(dirs: &Dirs, call: &Call) -> Result<Source, ForegroundError> {
             };
             Ok(Source::Child(spec))
         }
-        What::Url(url) => Ok(Source::Remote(url.clone(), Box::new(dirs.clone()))),
+        What::Url(url) => Ok(Source::Remote(Remote::new(url, &call.options.headers, dirs))),
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use crate::call::{Call, What};
+use crate::secret::digits;
 
 /// A server among all of this user.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -163,11 +164,11 @@ pub fn matters(name: &str, env_keys: &[String]) -> bool {
     if env_keys.iter().any(|k| k == name) {
         return true;
     }
-    let is_ignored = |pattern: &&str| match pattern.strip_suffix('*') {
+    let is_ignored = |pattern: &str| match pattern.strip_suffix('*') {
         Some(start) => name.starts_with(start),
-        None => name == *pattern,
+        None => name == pattern,
     };
-    if IGNORED.iter().any(|p| is_ignored(&p)) {
+    if IGNORED.iter().any(|p| is_ignored(p)) {
         return false;
     }
     // Names of Windows come in any case.
@@ -198,7 +199,7 @@ pub fn hash_of_value(salt: &[u8], name: &OsStr, value: &OsStr) -> String {
     add(&mut hash, salt);
     add(&mut hash, name.as_encoded_bytes());
     add(&mut hash, value.as_encoded_bytes());
-    hash.finalize().iter().take(16).map(|b| format!("{b:02x}")).collect()
+    digits(&hash.finalize()[..16])
 }
 
 /// The identity of the server a caller means; `isolation` sets it apart from others of the same command.
@@ -211,12 +212,17 @@ pub fn identity(call: &Call, program: Option<&Path>, salt: &[u8], isolation: &st
             add(&mut hash, if matches!(options.what, What::Dummy { .. }) { b"dummy" } else { b"command" });
             add(&mut hash, program.unwrap_or(Path::new("")).as_os_str().as_encoded_bytes());
             add(&mut hash, &args.len().to_le_bytes());
-            args.iter().for_each(|a| add(&mut hash, a.as_encoded_bytes()));
+            for arg in args {
+                add(&mut hash, arg.as_encoded_bytes());
+            }
             add(&mut hash, call.cwd.as_os_str().as_encoded_bytes());
         }
         What::Url(url) => {
             add(&mut hash, b"url");
             add(&mut hash, url.as_bytes());
+            for header in &options.headers {
+                add(&mut hash, hash_of_value(salt, OsStr::new("header"), OsStr::new(header)).as_bytes());
+            }
         }
     }
     for (name, value) in variables(call) {

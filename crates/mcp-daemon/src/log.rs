@@ -73,16 +73,15 @@ impl Log {
             self.file = None;
             std::fs::rename(&self.path, aside(&self.path))?;
         }
-        let file = match &mut self.file {
-            Some(file) => file,
-            None => {
-                if let Some(dir) = self.path.parent().filter(|d| !d.is_dir()) {
-                    std::fs::create_dir_all(dir)?;
-                }
-                let file = private::append(&self.path)?;
-                self.size = file.metadata()?.len();
-                self.file.insert(file)
+        let file = if let Some(file) = &mut self.file {
+            file
+        } else {
+            if let Some(dir) = self.path.parent().filter(|d| !d.is_dir()) {
+                std::fs::create_dir_all(dir)?;
             }
+            let file = private::append(&self.path)?;
+            self.size = file.metadata()?.len();
+            self.file.insert(file)
         };
         // A line that fits partly on a full disk is given up: the next one begins behind it.
         file.write_all(line)?;

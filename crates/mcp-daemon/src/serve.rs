@@ -112,6 +112,8 @@ struct Daemon {
     changed: Notify,
     session_ended: Notify,
     lock: RefCell<Option<File>>,
+    /// What tells the file of the lock from another of that name.
+    lock_id: Option<door::FileId>,
     door: RefCell<Option<Door>>,
     /// Callers that are being heard.
     callers: Cell<usize>,
@@ -174,6 +176,7 @@ pub fn run(dirs: &Dirs) -> Result<(), ServeError> {
             changed: Notify::new(),
             session_ended: Notify::new(),
             lock: RefCell::new(Some(lock)),
+            lock_id: door::file_id(&place.lock()),
             door: RefCell::new(Some(door)),
             callers: Cell::new(0),
         });
@@ -292,8 +295,15 @@ impl Daemon {
 
     /// The socket may be gone: someone tidied up, or took the whole directory away.
     async fn look_at_door(&self) {
-        let is_there = self.is_leaving.get() || self.door.borrow().as_ref().is_none_or(Door::is_in_place);
-        if is_there {
+        if self.is_leaving.get() {
+            return;
+        }
+        if door::file_id(&self.place.lock()) != self.lock_id {
+            // The directory was taken away. Whoever comes now starts another daemon, and that one is right.
+            log_line("the lock is gone");
+            return self.leave();
+        }
+        if self.door.borrow().as_ref().is_none_or(Door::is_in_place) {
             return;
         }
         log_line("the socket is gone; it is made anew");
@@ -346,14 +356,14 @@ impl Daemon {
     }
 
     /// Takes no new callers: gives up the socket, then the lock. Those who have a session are answered at another socket.
-    async fn leave(self: &Rc<Self>) {
+    fn leave(&self) {
         if self.is_leaving.replace(true) {
             return;
         }
         log_line("leaving: no new clients");
         let old = self.door.borrow_mut().take();
         if let Some(door) = old {
-            *self.door.borrow_mut() = door.move_aside(&self.place, self.pid).await;
+            *self.door.borrow_mut() = door.move_aside(&self.place, self.pid);
         }
         let _ = std::fs::remove_file(self.place.state());
         self.lock.borrow_mut().take();

@@ -43,6 +43,8 @@ pub struct Record {
     pub env: BTreeMap<String, String>,
     /// Further variables that tell servers apart.
     pub env_keys: Vec<String>,
+    /// Names of headers whose values only its client knows.
+    pub headers: Vec<String>,
     /// See `call::Options`.
     pub upstream_era: String,
     /// See `call::Options`.

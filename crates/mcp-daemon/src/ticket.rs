@@ -6,7 +6,7 @@ pub(crate) struct Ticket {
     /// What sets its server apart.
     pub(crate) isolation: Option<String>,
     /// The route's own.
-    pub(crate) ticket: String,
+    pub(crate) route: String,
     /// What the client had said that nobody has heard.
     pub(crate) unheard: Vec<u8>,
 }
@@ -15,7 +15,7 @@ impl Ticket {
     /// As it is carried: two lines, the route's ticket, the rest.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let isolation = self.isolation.as_deref().map(|i| format!("+{}", i.replace('\n', " "))).unwrap_or_default();
-        let mut bytes = format!("{isolation}\n{}\n{}", self.ticket.len(), self.ticket).into_bytes();
+        let mut bytes = format!("{isolation}\n{}\n{}", self.route.len(), self.route).into_bytes();
         bytes.extend_from_slice(&self.unheard);
         bytes
     }
@@ -25,10 +25,10 @@ impl Ticket {
         let mut parts = bytes.splitn(3, |b| *b == b'\n');
         let isolation = std::str::from_utf8(parts.next()?).ok()?;
         let length: usize = std::str::from_utf8(parts.next()?).ok()?.parse().ok()?;
-        let (ticket, unheard) = parts.next()?.split_at_checked(length)?;
+        let (route, unheard) = parts.next()?.split_at_checked(length)?;
         Some(Self {
             isolation: isolation.strip_prefix('+').map(str::to_owned),
-            ticket: String::from_utf8(ticket.to_vec()).ok()?,
+            route: String::from_utf8(route.to_vec()).ok()?,
             unheard: unheard.to_vec(),
         })
     }
@@ -42,7 +42,7 @@ mod tests {
     fn tickets_come_through() {
         for ticket in [
             Ticket::default(),
-            Ticket { isolation: Some("client 1-2".into()), ticket: "{\"a\":\n1}".into(), unheard: b"\0{\"half".to_vec() },
+            Ticket { isolation: Some("client 1-2".into()), route: "{\"a\":\n1}".into(), unheard: b"\0{\"half".to_vec() },
         ] {
             assert_eq!(Ticket::from_bytes(&ticket.to_bytes()), Some(ticket));
         }

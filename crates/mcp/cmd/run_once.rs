@@ -10,6 +10,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use mcp_clients::descriptor::Syntax;
+use mcp_clients::text::{Piece, Text};
 use mcp_daemon::call::{self, Call, Lifetime, Options, What};
 use mcp_daemon::foreground::{self, ForegroundError};
 use mcp_daemon::place::Place;
@@ -69,6 +71,9 @@ pub(crate) struct Args {
     /// A remote server instead of a command
     #[arg(long, value_name = "URL", conflicts_with = "command")]
     url: Option<String>,
+    /// A header for the remote server (repeat it); `${NAME}` in its value is that variable
+    #[arg(long = "header", value_name = "NAME: VALUE", requires = "url", value_parser = header)]
+    headers: Vec<String>,
     /// The command that starts the server
     #[arg(last = true, value_name = "COMMAND", required_unless_present = "url")]
     command: Vec<OsString>,
@@ -110,6 +115,10 @@ fn duration(text: &str) -> Result<Duration, String> {
     call::duration(text).ok_or_else(|| "a duration is a number and `ms`, `s`, `m`, `h` or `d`: `30s`".to_owned())
 }
 
+fn header(text: &str) -> Result<String, String> {
+    call::header(text).map(|_| text.to_owned()).ok_or_else(|| "a header is `Name: value`".to_owned())
+}
+
 fn capabilities(text: &str) -> Result<String, String> {
     match text {
         "first" | "full" | "none" => Ok(text.to_owned()),
@@ -121,7 +130,7 @@ fn capabilities(text: &str) -> Result<String, String> {
     }
 }
 
-fn word(value: impl ValueEnum) -> String {
+fn word<V: ValueEnum + Copy>(value: V) -> String {
     value.to_possible_value().map(|v| v.get_name().to_owned()).unwrap_or_default()
 }
 
@@ -147,12 +156,14 @@ impl Args {
             attribution: word(self.attribution),
             restart: word(self.restart),
             env_keys: self.env_keys.clone(),
+            headers: self.headers.clone(),
         }
     }
 }
 
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<Exit, Failure> {
-    let options = args.options();
+    let mut options = args.options();
+    fill(&mut options, &|name| std::env::var(name).ok()).map_err(Failure::missing)?;
     if let Some(name) = &options.name {
         mcp_daemon::identity::check_name(name)
             .map_err(|why| Failure::missing(format_args!("`{name}` cannot be a name: {why}")))?;
@@ -187,11 +198,34 @@ fn foreground(ui: Ui, dirs: &Dirs, address: &str, no_token: bool, options: Optio
 
 /// Runs what takes nothing but a pump, from the words behind `run-once`. `None`: the whole command line has to look at it.
 pub(crate) fn quick(words: impl Iterator<Item = OsString>) -> Option<ExitCode> {
-    let options = quick_options(words)?;
+    let mut options = quick_options(words)?;
+    fill(&mut options, &|name| std::env::var(name).ok()).ok()?;
     let dirs = Dirs::from_env(&|name| std::env::var_os(name)).ok()?;
     let ended = pump(dirs.daemon, options);
     say(&ended);
     Some(ExitCode::from(ended.exit))
+}
+
+/// Fills in the variables of headers. Not every client does that in arguments, and what it fills in there can be seen in the list
+/// of processes.
+fn fill(options: &mut Options, var: &impl Fn(&str) -> Option<String>) -> Result<(), String> {
+    for header in &mut options.headers {
+        let mut filled = String::new();
+        for piece in Text::parse(header, Syntax::DollarBrace).pieces() {
+            match piece {
+                Piece::Literal(text) => filled.push_str(text),
+                Piece::Own { raw, .. } => filled.push_str(raw),
+                Piece::Variable { name, default } => {
+                    let value = var(name).or_else(|| default.clone());
+                    filled.push_str(&value.ok_or_else(|| {
+                        format!("the variable `{name}`, which a header needs, is not set: its client has to hand it on")
+                    })?);
+                }
+            }
+        }
+        *header = filled;
+    }
+    Ok(())
 }
 
 fn pump(daemon: PathBuf, options: Options) -> Ended {
@@ -226,8 +260,7 @@ fn say(ended: &Ended) {
 fn quick_options(mut words: impl Iterator<Item = OsString>) -> Option<Options> {
     let mut options = Options::new(What::Url(String::new()));
     let (mut is_dummy, mut is_persistent, mut linger, mut url) = (false, false, None, None);
-    loop {
-        let Some(word) = words.next() else { break };
+    while let Some(word) = words.next() {
         let word = word.into_string().ok()?;
         if word == "--" {
             break;
@@ -244,6 +277,7 @@ fn quick_options(mut words: impl Iterator<Item = OsString>) -> Option<Options> {
             "--isolate" => options.isolate = Some(one_of(value(), &["client", "capabilities", "roots", "era"])?),
             "--attribution" => options.attribution = one_of(value(), &["baton", "strict", "reject"])?,
             "--env-key" => options.env_keys.push(value()?),
+            "--header" => options.headers.push(value().filter(|h| call::header(h).is_some())?),
             "--restart" => options.restart = one_of(value(), &["never", "on-failure"])?,
             "--dummy" if attached.is_none() => is_dummy = true,
             "--url" => url = Some(value()?),
@@ -256,6 +290,7 @@ fn quick_options(mut words: impl Iterator<Item = OsString>) -> Option<Options> {
         (false, linger) => Lifetime::Ephemeral(linger.unwrap_or(call::LINGER)),
     };
     options.what = match (url, words.next()) {
+        (None, _) if !options.headers.is_empty() => return None,
         (Some(url), None) if !is_dummy => What::Url(url),
         (None, Some(program)) if is_dummy => What::Dummy { program, args: words.collect() },
         (None, Some(program)) => What::Command { program, args: words.collect() },
@@ -283,6 +318,17 @@ mod tests {
     }
 
     #[test]
+    fn variables_of_headers_are_filled_in() {
+        let filled = |header: &str| {
+            let mut options = Options { headers: vec![header.to_owned()], ..Options::new(What::Url("u".into())) };
+            fill(&mut options, &|name| (name == "A").then(|| "a b".to_owned())).map(|()| options.headers.remove(0))
+        };
+        assert_eq!(filled("X: Bearer ${A}!").as_deref(), Ok("X: Bearer a b!"));
+        assert_eq!(filled("X: ${B:-c} $A {A}").as_deref(), Ok("X: c $A {A}"));
+        assert!(filled("X: ${B}").unwrap_err().contains("`B`"));
+    }
+
+    #[test]
     fn the_quick_way_reads_what_the_whole_command_line_reads() {
         for line in [
             "-- a",
@@ -295,6 +341,7 @@ mod tests {
             "--env-key A --env-key=B -- a",
             "--dummy -- a b",
             "--url https://example.com/mcp",
+            "--url https://example.com/mcp --header X-A:b --header=X-C:d",
         ] {
             let (quick, slow) = both(line);
             assert!(quick.is_some() && quick == slow, "{line}: {quick:?} {slow:?}");
@@ -318,6 +365,8 @@ mod tests {
             "--client-capabilities {} -- a",
             "--url https://example.com -- a",
             "--dummy --url https://example.com",
+            "--header X:y -- a",
+            "--header nonsense --url https://example.com/mcp",
             "--quiet -- a",
         ] {
             assert_eq!(both(line).0, None, "{line}");

@@ -108,12 +108,12 @@ async fn watch(mut child: Child, wanted: Rc<Notify>, hub: WeakHub, generation: u
         }
     };
     // In a thread: it may take its time.
-    let finish = move || match ended {
-        Some(status) => Ok(status),
-        None => {
-            child.ask_to_end();
-            child.shut_down(GRACE)
+    let finish = move || {
+        if let Some(status) = ended {
+            return Ok(status);
         }
+        child.ask_to_end();
+        child.shut_down(GRACE)
     };
     let status = tokio::task::spawn_blocking(finish).await;
     if let Some(guard) = guard {
@@ -187,17 +187,17 @@ fn answer(frame: &Frame) -> Option<Bytes> {
         "resources/templates/list" => list("resourceTemplates"),
         method => {
             let text = format!("there is no `{method}` here: this server only keeps a process alive");
-            return Some(without_end(author::error(Some(id), code::METHOD_NOT_FOUND, &text, None)));
+            return Some(without_end(&author::error(Some(id), code::METHOD_NOT_FOUND, &text, None)));
         }
     };
-    Some(without_end(author::result(id, &result)))
+    Some(without_end(&author::result(id, &result)))
 }
 
 fn list(key: &str) -> String {
     format!(r#"{{"resultType":"complete","{key}":[],"ttlMs":0,"cacheScope":"private"}}"#)
 }
 
-fn without_end(line: Bytes) -> Bytes {
+fn without_end(line: &Bytes) -> Bytes {
     line.slice(..line.len() - 1)
 }
 

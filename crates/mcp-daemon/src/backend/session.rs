@@ -76,7 +76,7 @@ fn with<R: AsyncRead + Unpin>(session: Session<R>, ticket: Option<String>) -> Se
 
 fn why(ended: Ended, isolation: Option<String>) -> Why {
     if let Some(Handover { ticket, unheard }) = ended.handover {
-        let ticket = Ticket { isolation, ticket, unheard }.to_bytes();
+        let ticket = Ticket { isolation, route: ticket, unheard }.to_bytes();
         return if ticket.len() <= LONGEST / 3 {
             Why::Resume(ticket)
         } else {

@@ -5,7 +5,6 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use mcp_os::dirs::Dirs;
 use mcp_relay::hub::Hub;
 use mcp_relay::transport::http_client::tokens::Vault;
 use mcp_relay::transport::http_client::{RemoteConnector, RemoteOptions};
@@ -15,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::Remote;
 use crate::log::Log;
 use crate::secret::secret;
 use crate::shim::chain;
@@ -82,7 +82,8 @@ impl Web {
 }
 
 /// A server elsewhere, with the logins of the user.
-pub(super) fn remote(url: &str, dirs: &Dirs) -> Result<Box<dyn Connector>, String> {
-    let options = RemoteOptions { vault: Some(Arc::new(Vault::new(dirs))), ..RemoteOptions::new(url) };
+pub(super) fn remote(remote: Remote) -> Result<Box<dyn Connector>, String> {
+    let vault = Some(Arc::new(Vault::new(&remote.dirs)));
+    let options = RemoteOptions { headers: remote.headers, vault, ..RemoteOptions::new(remote.url) };
     RemoteConnector::new(options).map(|c| Box::new(c) as Box<dyn Connector>).map_err(|e| chain(&e))
 }

@@ -33,8 +33,7 @@ impl Daemon {
         let (head, body, early) = match heard {
             Ok(heard) => heard,
             Err(text) => {
-                // The caller may be gone, or be no program of ours.
-                let _ = caller.say(Answer::Error(4, text).to_string().as_bytes()).await;
+                caller.dismiss(Answer::Error(4, text).to_string().as_bytes()).await;
                 return;
             }
         };
@@ -47,7 +46,7 @@ impl Daemon {
             Head::Leave(version) => {
                 let answer = if self.is_leaving.get() || is_newer(&version, &self.version) {
                     log_line(&format!("version {version} takes over"));
-                    self.leave().await;
+                    self.leave();
                     "ok\n".to_owned()
                 } else {
                     format!("no {} is not newer than {}\n", version, self.version)
@@ -124,7 +123,7 @@ impl Daemon {
         let pid = caller.pid().or(Some(wish.call.pid).filter(|pid| *pid != 0));
         let ticket = ticket.map(|t| {
             early = [&t.unheard[..], &early].concat();
-            t.ticket
+            t.route
         });
         match caller.into_stream() {
             Ok(stream) => self.join(identity, Joining { session, stream, early, pid, ticket, isolation: key }),
@@ -163,7 +162,7 @@ impl Daemon {
             Request::Start { name } => self.start(name.as_deref()),
             Request::Gc => self.tidy().await,
             Request::Leave => {
-                self.leave().await;
+                self.leave();
                 Reply::Done(Vec::new())
             }
         }
@@ -184,15 +183,14 @@ impl Daemon {
     }
 
     async fn url(self: &Rc<Self>, name: &str) -> Reply {
-        let identity = match self.find(name) {
-            Some(identity) => identity,
-            None => {
-                let record = self.store.borrow().persistent(name).map(|(_, r)| r.clone());
-                match record.map(|record| self.start_record(&record)) {
-                    None => return self.unknown(name),
-                    Some(Err(text)) => return Reply::No { exit: 4, text },
-                    Some(Ok(identity)) => identity,
-                }
+        let identity = if let Some(identity) = self.find(name) {
+            identity
+        } else {
+            let record = self.store.borrow().persistent(name).map(|(_, r)| r.clone());
+            match record.map(|record| self.start_record(&record)) {
+                None => return self.unknown(name),
+                Some(Err(text)) => return Reply::No { exit: 4, text },
+                Some(Ok(identity)) => identity,
             }
         };
         let wanted = self.store.borrow().servers.get(&identity.to_string()).and_then(|r| r.http.clone());
@@ -368,8 +366,8 @@ impl Daemon {
     }
 }
 
-async fn refuse(mut caller: Caller, (exit, text): Refusal) {
-    let _ = caller.say(Answer::Error(exit, text).to_string().as_bytes()).await;
+async fn refuse(caller: Caller, (exit, text): Refusal) {
+    caller.dismiss(Answer::Error(exit, text).to_string().as_bytes()).await;
 }
 
 /// Whether a version is newer than another (semantic versions; a pre-release comes before its release).

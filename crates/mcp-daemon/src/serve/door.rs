@@ -46,16 +46,17 @@ pub(super) enum Caller {
     Tcp(TcpStream, String),
 }
 
-type FileId = (u64, u64);
+/// What tells a file from another of the same name.
+pub(super) type FileId = (u64, u64);
 
 #[cfg(unix)]
-fn file_id(path: &Path) -> Option<FileId> {
+pub(super) fn file_id(path: &Path) -> Option<FileId> {
     use std::os::unix::fs::MetadataExt as _;
     std::fs::symlink_metadata(path).ok().map(|m| (m.dev(), m.ino()))
 }
 
 #[cfg(not(unix))]
-fn file_id(path: &Path) -> Option<FileId> {
+pub(super) fn file_id(path: &Path) -> Option<FileId> {
     path.exists().then_some((0, 0))
 }
 
@@ -131,7 +132,7 @@ impl Door {
 
     /// Moves to where only those look who had a session. On TCP there is no such place: those learn nothing more.
     #[cfg(unix)]
-    pub(super) async fn move_aside(self, place: &Place, pid: u32) -> Option<Self> {
+    pub(super) fn move_aside(self, place: &Place, pid: u32) -> Option<Self> {
         let aside = place.leaving_socket(pid);
         let (path, id) = self.file.clone()?;
         if self.token.is_some() {
@@ -148,7 +149,7 @@ impl Door {
 
     /// There is no such place.
     #[cfg(not(unix))]
-    pub(super) async fn move_aside(self, _place: &Place, _pid: u32) -> Option<Self> {
+    pub(super) fn move_aside(self, _place: &Place, _pid: u32) -> Option<Self> {
         self.remove();
         None
     }
@@ -207,6 +208,26 @@ impl Caller {
             Self::Unix(stream) => stream.write_all(bytes).await,
             Self::Tcp(stream, _) => stream.write_all(bytes).await,
         }
+    }
+
+    /// Says a last thing, and hears the caller out: to close on words that nobody has read would lose ours as well.
+    pub(super) async fn dismiss(mut self, bytes: &[u8]) {
+        const MOMENT: Duration = Duration::from_secs(1);
+        let hear_out = async {
+            self.say(bytes).await?;
+            match &mut self {
+                #[cfg(unix)]
+                Self::Unix(stream) => stream.shutdown().await?,
+                Self::Tcp(stream, _) => stream.shutdown().await?,
+            }
+            let mut unheard = Vec::with_capacity(8192);
+            while self.read(&mut unheard).await? > 0 {
+                unheard.clear();
+            }
+            io::Result::Ok(())
+        };
+        // The caller may be gone, or say more than anybody wants to hear.
+        let _ = tokio::time::timeout(MOMENT, hear_out).await;
     }
 
     /// Reads a first line, what follows it, and what came early behind that.

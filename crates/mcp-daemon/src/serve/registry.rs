@@ -14,8 +14,8 @@ use mcp_wire::version::Era;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Daemon, Session, log_line};
-use crate::backend::{self, Order, Plan, Report, Source};
-use crate::call::{Call, Lifetime, What};
+use crate::backend::{self, Order, Plan, Remote, Report, Source};
+use crate::call::{self, Call, Lifetime, What};
 use crate::hello::Why;
 use crate::identity::{self, Identity};
 use crate::store::{Http, Record};
@@ -89,27 +89,15 @@ impl Daemon {
             return Ok(());
         }
         let new = self.record(wish, false);
-        let mut text = format!(
-            "the name `{name}` belongs to another command\n  running: {}\n  asked:   {}",
+        if is_same_command(&holder.record, &new) {
+            // One entry serves several folders, and clients differ in the variables they hand on: it gets a number.
+            return Ok(());
+        }
+        let text = format!(
+            "the name `{name}` belongs to another command\n  running: {}\n  asked:   {}\ngive one of them another `--name`, or end the first with `mcp daemon stop {name}`",
             command_line(&holder.record),
             command_line(&new)
         );
-        if holder.record.program == new.program && holder.record.args == new.args {
-            if holder.record.cwd != new.cwd {
-                text.push_str(&format!("\nthe working directories differ: {} and {}", holder.record.cwd, new.cwd));
-            }
-            let names = |a: &Record, b: &Record| -> Vec<String> {
-                a.env.iter().filter(|(k, v)| b.env.get(*k) != Some(*v)).map(|(k, _)| k.clone()).collect()
-            };
-            let mut differing = names(&holder.record, &new);
-            differing.extend(names(&new, &holder.record));
-            differing.sort();
-            differing.dedup();
-            if !differing.is_empty() {
-                text.push_str(&format!("\nthese variables differ: {}", differing.join(", ")));
-            }
-        }
-        text.push_str(&format!("\ngive one of them another `--name`, or end the first with `mcp daemon stop {name}`"));
         Err((2, text))
     }
 
@@ -133,6 +121,7 @@ impl Daemon {
             cwd: text(call.cwd.as_os_str()),
             env: identity::variables(call).into_iter().map(hashed).collect(),
             env_keys: options.env_keys.clone(),
+            headers: options.headers.iter().filter_map(|h| call::header(h)).map(|(name, _)| name.to_owned()).collect(),
             upstream_era: options.upstream_era.clone(),
             client_capabilities: options.client_capabilities.clone(),
             attribution: options.attribution.clone(),
@@ -211,7 +200,7 @@ impl Daemon {
         let source = match &options.what {
             What::Command { args, .. } => Source::Child(spec(args)),
             What::Dummy { args, .. } => Source::Dummy(spec(args)),
-            What::Url(url) => Source::Remote(url.clone(), Box::new(self.dirs.clone())),
+            What::Url(url) => Source::Remote(Remote::new(url, &options.headers, &self.dirs)),
         };
         let after = self.ending.borrow_mut().get_mut(&identity).map(|waiting| {
             let (sender, receiver) = oneshot::channel();
@@ -359,7 +348,9 @@ impl Daemon {
                     let why = Why::End(70, format!("`{name}` was ended by a bug in mcp: {text}"));
                     let sessions: Vec<u64> =
                         self.sessions.borrow().iter().filter(|(_, s)| s.identity == identity).map(|(id, _)| *id).collect();
-                    sessions.into_iter().for_each(|session| self.end_session(session, why.clone()));
+                    for session in sessions {
+                        self.end_session(session, why.clone());
+                    }
                 }
                 self.ended(identity);
             }
@@ -426,6 +417,10 @@ impl Daemon {
         if !missing.is_empty() {
             return Err(named(format!("it needs {} as its client sets it; it starts with that client", missing.join(", "))));
         }
+        if !record.headers.is_empty() {
+            let names = record.headers.join(", ");
+            return Err(named(format!("it needs the headers its client gives ({names}); it starts with that client")));
+        }
         let wish = self.wish(call).map_err(|(_, text)| named(text))?;
         let identity = self.server_for(&wish, None).map_err(|(_, text)| named(text))?;
         if let Some(server) = self.servers.borrow().get(&identity) {
@@ -433,6 +428,12 @@ impl Daemon {
         }
         Ok(identity)
     }
+}
+
+/// Whether two callers wrote the same words, wherever each of them found the program.
+fn is_same_command(a: &Record, b: &Record) -> bool {
+    let file = |record: &Record| Some(std::path::Path::new(record.program.as_ref()?).file_name()?.to_owned());
+    file(a) == file(b) && a.args == b.args && a.url == b.url && a.is_dummy == b.is_dummy
 }
 
 fn is_same(record: &Record, wish: &Wish) -> bool {

@@ -13,7 +13,7 @@ use super::call::{Call, Purpose};
 use super::lifecycle::State;
 use super::turns::Unit;
 use super::{Attribution, Shared};
-use crate::route::{Class, PeerId, StreamId, Via};
+use crate::route::{Action, Class, PeerId, StreamId, Via};
 
 /// What a modern request brings along, as text (basic/index, general fields).
 #[derive(Clone, Debug, Default)]
@@ -253,7 +253,10 @@ impl Shared {
     pub(super) fn on_client_cancels(&mut self, peer: PeerId, frame: &Frame) {
         let Some(id) = frame.get(&["params", "requestId"]) else { return };
         if let Some(at) = self.waiting.iter().position(|(p, _, f)| *p == peer && f.id() == Some(id)) {
-            if self.waiting[at].2.method() != "initialize" {
+            let (_, stream, waiting) = &self.waiting[at];
+            // `initialize` cannot be cancelled.
+            if waiting.method() != "initialize" {
+                self.out.push(Action::EndStream(peer, *stream));
                 self.waiting.remove(at);
             }
             return;

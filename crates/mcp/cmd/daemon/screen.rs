@@ -207,7 +207,7 @@ fn bytes(n: u64) -> String {
     match n >> 10 {
         k @ 0..1024 => format!("{k}K"),
         k @ 1024..1_048_576 => format!("{}M", k >> 10),
-        k => format!("{}.{}G", k >> 20, (k & 0xf_ffff) * 10 >> 20),
+        k => format!("{}.{}G", k >> 20, ((k & 0xf_ffff) * 10) >> 20),
     }
 }
 
