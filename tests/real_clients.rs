@@ -70,7 +70,7 @@ fn main() -> ExitCode {
         }
     }
     trials.push(Trial::test("race::waits_for_the_lock_of_claude", race::waits_for_the_lock));
-    // The first four are those of every run.
+    // The first four are those of every run; with all clients the others follow in groups.
     for group in together.chunks(4) {
         for server in [Server::Calculator, Server::EverythingStdio] {
             let clients: Result<Vec<Installed>, Skip> = group.iter().map(|(_, installed)| installed.clone()).collect();
