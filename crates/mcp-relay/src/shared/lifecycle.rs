@@ -404,15 +404,25 @@ impl Shared {
             State::Closed | State::Waiting { .. } | State::Failed { .. } => {}
             State::Spawned => self.up.state = State::Closed,
             State::Opening(opening) => {
-                // Some old servers end when the first message is not `initialize`.
-                if opening.first == Era::Modern && !opening.is_second_process && self.config.upstream_era == UpstreamEra::Auto {
+                // Some old servers end when the first message is not `initialize`. Some that speak the modern era only end when
+                // it is, after saying so.
+                let other = match (opening.first, &opening.initialize) {
+                    (Era::Modern, _) => Some(Era::Legacy),
+                    (Era::Legacy, Ask::Failed(_)) => Some(Era::Modern),
+                    _ => None,
+                };
+                let is_first_process = !opening.is_second_process && self.config.upstream_era == UpstreamEra::Auto;
+                if let Some(other) = other.filter(|_| is_first_process) {
                     self.calls.retain(|_, call| !matches!(call.purpose, Purpose::Opening));
                     opening.is_second_process = true;
-                    opening.first = Era::Legacy;
-                    opening.discover = Ask::Failed("{}".into());
+                    opening.first = other;
+                    match other {
+                        Era::Legacy => opening.discover = Ask::Failed("{}".into()),
+                        Era::Modern => opening.discover = Ask::No,
+                    }
                     opening.silence = None;
                     self.out.push(Action::Open);
-                    self.ask(Era::Legacy);
+                    self.ask(other);
                     return;
                 }
                 let is_replay = opening.is_replay;

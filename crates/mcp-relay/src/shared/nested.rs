@@ -97,7 +97,7 @@ impl Shared {
         if let Some(call) = on.filter(|id| self.calls.contains_key(id)) {
             return Whose::Call(call);
         }
-        match self.turns.only_one() {
+        match self.turns.only_one(self.now) {
             Only::One(Unit::Call(id)) if !self.calls.contains_key(&id) => Whose::Nobody,
             Only::One(Unit::Client(peer)) if !self.clients.contains_key(&peer) => Whose::Nobody,
             Only::One(Unit::Call(id)) => Whose::Call(id),

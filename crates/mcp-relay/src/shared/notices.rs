@@ -166,7 +166,7 @@ impl Shared {
         if let Some(call) = on.and_then(|id| self.calls.get(&id)).filter(|c| self.clients.contains_key(&c.peer)) {
             return Some((call.peer, Some(call.stream)));
         }
-        match self.turns.only_one() {
+        match self.turns.only_one(self.now) {
             Only::One(unit) => self.stream_of(unit),
             _ => None,
         }
