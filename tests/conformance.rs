@@ -72,20 +72,23 @@ fn main() -> ExitCode {
 fn direct(suite: Suite) -> Result<Findings, Stop> {
     static FOUND: [OnceLock<Result<Findings, Stop>>; 3] = [const { OnceLock::new() }; 3];
     let found = FOUND[suite as usize].get_or_init(|| {
-        let endpoint = Endpoint::direct()?;
+        let endpoint = Endpoint::direct("both")?;
         suite.run(&endpoint.url).inspect(|findings| record("the server itself", suite, findings))
     });
     found.clone()
 }
 
-fn fixture_words(eras: &str) -> Result<Vec<String>, String> {
-    Ok(vec![fixture()?.display().to_string(), "--stdio".to_owned(), "--eras".to_owned(), eras.to_owned()])
+/// The arguments of `mcp run-once` for the fixture.
+fn before_fixture(eras: &str) -> Result<Vec<String>, String> {
+    let fixture = fixture()?.display().to_string();
+    let words = FULL.into_iter().chain(["--", &fixture, "--stdio", "--eras", eras]);
+    Ok(words.map(str::to_owned).collect())
 }
 
 fn through(suite: Suite) -> Result<(), Stop> {
     let direct = direct(suite)?;
     let sandbox = Sandbox::new()?;
-    let endpoint = Endpoint::through(&sandbox, &FULL, &fixture_words("both")?)?;
+    let endpoint = Endpoint::through(&sandbox, &before_fixture("both")?)?;
     let found = suite.run(&endpoint.url)?;
     record("`mcp run-once`", suite, &found);
     Ok(judge::equal(&direct, &found)?)
@@ -94,7 +97,7 @@ fn through(suite: Suite) -> Result<(), Stop> {
 fn at_once(suite: Suite) -> Result<(), Stop> {
     let direct = direct(suite)?;
     let sandbox = Sandbox::new()?;
-    let endpoint = Endpoint::through(&sandbox, &FULL, &fixture_words("both")?)?;
+    let endpoint = Endpoint::through(&sandbox, &before_fixture("both")?)?;
     let found = thread::scope(|scope| {
         let runs: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(|| suite.run(&endpoint.url))).collect();
         runs.into_iter().map(|run| run.join().unwrap()).collect::<Result<Vec<Findings>, Stop>>()
@@ -113,9 +116,7 @@ fn beside_shims() -> Result<(), Stop> {
     let sandbox = Sandbox::new()?;
     let client = fixture_client()?;
     let mut run_once = vec![mcp().display().to_string(), "run-once".into(), "--name".into(), "fixture".into()];
-    run_once.extend(FULL.map(Into::into));
-    run_once.push("--".into());
-    run_once.extend(fixture_words("both")?);
+    run_once.extend(before_fixture("both")?);
     let visit = || -> Result<(), Stop> {
         let mut command = sandbox.command(&client);
         let visit = sandbox.run(command.arg("legacy").args(&run_once), Duration::from_mins(1))?;
@@ -162,7 +163,7 @@ fn stop_daemon(sandbox: &Sandbox) -> Result<(), Stop> {
 /// A suite of one era, a server of the other.
 fn bridged(suite: Suite, eras: &str, list: &str) -> Result<(), Stop> {
     let sandbox = Sandbox::new()?;
-    let endpoint = Endpoint::through(&sandbox, &FULL, &fixture_words(eras)?)?;
+    let endpoint = Endpoint::through(&sandbox, &before_fixture(eras)?)?;
     let found = suite.run(&endpoint.url)?;
     record(&format!("`mcp run-once` before a server that is {eras} only"), suite, &found);
     let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/conformance").join(list);

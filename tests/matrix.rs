@@ -1,5 +1,5 @@
 //! The compatibility matrix of the specification, with `mcp run-once` in the middle: clients and servers on the official SDKs,
-//! each of the legacy era, the modern one or both, over stdio and over HTTP. The specification says *Fails* for two of the
+//! each of the legacy era, the modern one or both, over stdio and over HTTP on either side. The specification says *Fails* for two of the
 //! pairs; here every cell has to say *Works*.
 //!
 //! Every client does the same: list the tools, call some, count progress, have its user asked, read a resource, watch another
@@ -63,14 +63,8 @@ fn main() -> ExitCode {
     let all = std::env::var_os("MCP_MATRIX_ALL").is_some();
     let mut trials = vec![Trial::test("some_cells_stand_for_all", || some_cells_stand_for_all().map_err(Into::into))];
     for cell in cells(all) {
-        let name = format!(
-            "{}_{}::{}_{}::{}",
-            cell.client.sdk.word(),
-            cell.client.eras.word(),
-            cell.server.sdk.word(),
-            cell.server.eras.word(),
-            cell.over.word()
-        );
+        let (client, server) = (cell.client, cell.server.word());
+        let name = format!("{}_{}::{server}::{}", client.sdk.word(), client.eras.word(), cell.over.word());
         trials.push(skippable(name, move || visit(cell)));
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
@@ -128,9 +122,13 @@ fn some_cells_stand_for_all() -> Result<(), String> {
 }
 
 fn visit(cell: Cell) -> Result<(), Stop> {
-    let server = cell.server.words()?;
     let client = cell.client.words()?;
     let sandbox = Sandbox::new()?;
+    let elsewhere = if cell.server.is_remote { Some(Endpoint::direct(cell.server.eras_word())?) } else { None };
+    let server = match &elsewhere {
+        Some(elsewhere) => vec!["--url".to_owned(), elsewhere.url.clone()],
+        None => [vec!["--".to_owned()], cell.server.words()?].concat(),
+    };
     let begin = Instant::now();
     let result = visit_with(&sandbox, cell, &client, &server);
     record(cell, if result.is_ok() { "Works" } else { "Fails" });
@@ -142,16 +140,21 @@ fn visit_with(sandbox: &Sandbox, cell: Cell, client: &[String], server: &[String
     command.args(&client[1..]);
     let _endpoint = match cell.over {
         Over::Stdio => {
-            command.arg(mcp()).args(["run-once", "--"]).args(server);
+            command.arg(mcp()).arg("run-once").args(server);
             None
         }
         Over::Http => {
-            let endpoint = Endpoint::through(sandbox, &[], server)?;
+            let endpoint = Endpoint::through(sandbox, server)?;
             command.arg(&endpoint.url);
             Some(endpoint)
         }
     };
     let outcome = sandbox.run(&mut command, LIMIT).map_err(|error| error.to_string())?;
+    // On Linux the sandbox ends what was started in it; elsewhere the daemon would stay for a while.
+    if cell.over == Over::Stdio && cfg!(not(target_os = "linux")) {
+        let stopped = sandbox.run(sandbox.command(mcp()).args(["daemon", "stop", "--all"]), LIMIT);
+        stopped.map_err(|error| error.to_string())?;
+    }
     let seen: serde_json::Value = outcome
         .stdout
         .lines()
@@ -173,7 +176,7 @@ type Pair = (Eras, Eras, Over);
 static RESULTS: Mutex<BTreeMap<Pair, Vec<(String, &str)>>> = Mutex::new(BTreeMap::new());
 
 fn record(cell: Cell, result: &'static str) {
-    let met = format!("{}–{}", cell.client.sdk.title(), cell.server.sdk.title());
+    let met = format!("{}–{}", cell.client.sdk.title(), cell.server.title());
     let pair = (cell.client.eras, cell.server.eras, cell.over);
     RESULTS.lock().unwrap().entry(pair).or_default().push((met, result));
 }

@@ -94,16 +94,33 @@ impl Client {
 pub(crate) struct Server {
     pub(crate) sdk: Sdk,
     pub(crate) eras: Eras,
+    /// Whether it runs elsewhere and is reached over HTTP.
+    pub(crate) is_remote: bool,
 }
 
 impl Server {
-    /// The command of the server, on stdio.
-    pub(crate) fn words(self) -> Result<Vec<String>, Stop> {
-        let mut words = self.sdk.script("server")?;
-        let eras = match self.eras {
+    /// For the names of trials.
+    pub(crate) fn word(self) -> String {
+        format!("{}{}_{}", if self.is_remote { "remote_" } else { "" }, self.sdk.word(), self.eras.word())
+    }
+
+    /// For the table.
+    pub(crate) fn title(self) -> String {
+        format!("{}{}", if self.is_remote { "remote " } else { "" }, self.sdk.title())
+    }
+
+    /// The eras, as the servers take them.
+    pub(crate) fn eras_word(self) -> &'static str {
+        match self.eras {
             Eras::Dual => "both",
             one => one.word(),
-        };
+        }
+    }
+
+    /// The command of a server on stdio.
+    pub(crate) fn words(self) -> Result<Vec<String>, Stop> {
+        let mut words = self.sdk.script("server")?;
+        let eras = self.eras_word();
         match self.sdk {
             Sdk::Rust => words.extend(["--stdio", "--eras", eras].map(str::to_owned)),
             Sdk::TypeScript2 => words.push(eras.to_owned()),
@@ -119,7 +136,11 @@ const fn client(sdk: Sdk, eras: Eras) -> Client {
 }
 
 const fn server(sdk: Sdk, eras: Eras) -> Server {
-    Server { sdk, eras }
+    Server { sdk, eras, is_remote: false }
+}
+
+const fn remote(sdk: Sdk, eras: Eras) -> Server {
+    Server { sdk, eras, is_remote: true }
 }
 
 /// All clients.
@@ -138,13 +159,16 @@ pub(crate) const CLIENTS: [Client; 11] = [
 ];
 
 /// All servers.
-pub(crate) const SERVERS: [Server; 8] = [
+pub(crate) const SERVERS: [Server; 11] = [
     server(Sdk::TypeScript1, Eras::Legacy),
     server(Sdk::Python1, Eras::Legacy),
     server(Sdk::Rust, Eras::Legacy),
+    remote(Sdk::Rust, Eras::Legacy),
     server(Sdk::TypeScript2, Eras::Modern),
     server(Sdk::Rust, Eras::Modern),
+    remote(Sdk::Rust, Eras::Modern),
     server(Sdk::TypeScript2, Eras::Dual),
     server(Sdk::Python2, Eras::Dual),
     server(Sdk::Rust, Eras::Dual),
+    remote(Sdk::Rust, Eras::Dual),
 ];

@@ -138,14 +138,14 @@ impl Endpoint {
     }
 
     /// The fixture, asked directly.
-    pub(crate) fn direct() -> Result<Self, String> {
-        Self::start(Command::new(fixture()?).args(["--http", "0"]))
+    pub(crate) fn direct(eras: &str) -> Result<Self, String> {
+        Self::start(Command::new(fixture()?).args(["--http", "0", "--eras", eras]))
     }
 
     /// A server behind `mcp run-once`, in a sandbox that has to live as long.
-    pub(crate) fn through<A: AsRef<OsStr>>(sandbox: &sandbox::Sandbox, options: &[&str], server: &[A]) -> Result<Self, String> {
+    pub(crate) fn through<A: AsRef<OsStr>>(sandbox: &sandbox::Sandbox, arguments: &[A]) -> Result<Self, String> {
         let mut command = sandbox.command(mcp());
-        command.args(["run-once", "--http", "127.0.0.1:0", "--no-token"]).args(options).arg("--").args(server);
+        command.args(["run-once", "--http", "127.0.0.1:0", "--no-token"]).args(arguments);
         Self::start(&mut command)
     }
 }
