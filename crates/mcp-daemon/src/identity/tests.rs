@@ -149,6 +149,14 @@ fn settings_of_servers_tell_them_apart() {
 }
 
 #[test]
+fn the_rule_is_documented_as_it_is() {
+    let page = include_str!("../../../../docs/run-once.md");
+    let lists = [&IGNORED[..], &WORDS, &ANYWHERE, &FAMILIES, &NAMES];
+    let missing: Vec<_> = lists.into_iter().flatten().filter(|name| !page.contains(&format!("`{name}`"))).collect();
+    assert_eq!(missing, Vec::<&&str>::new());
+}
+
+#[test]
 fn a_variable_that_is_named_counts_even_if_ignored() {
     let mut with = call(&[("OPENAI_API_KEY", "1")]);
     assert_eq!(id(&with), id(&call(&[])));
