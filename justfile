@@ -17,9 +17,9 @@ check:
 test *ARGS:
     cargo xtask test {{ARGS}}
 
-# What CI does at night: every client there is, properties for longer, each fuzz target.
+# What CI does at night: every client there is, the whole matrix, properties for longer, each fuzz target.
 nightly:
-    cargo xtask test --all-clients
+    MCP_MATRIX_ALL=1 cargo xtask test --all-clients
     MCP_EDIT_CASES=200000 MCP_EDIT_SEED=random cargo test --release -p mcp-edit -p mcp-clients
     cargo xtask fuzz 600
 

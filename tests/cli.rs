@@ -25,6 +25,7 @@ mod flows {
     mod guided;
     mod odd_places;
     mod run_once;
+    mod share;
     pub(crate) mod shared;
     mod translate;
 }

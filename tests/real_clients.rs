@@ -14,6 +14,8 @@ mod journey;
 mod race;
 #[path = "real_clients/server.rs"]
 mod server;
+#[path = "real_clients/shared.rs"]
+mod shared;
 #[path = "real_clients/table.rs"]
 mod table;
 
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
     let everyone = std::env::var_os("MCP_TEST_ALL_CLIENTS").is_some();
 
     let mut trials = Vec::new();
+    let mut together = Vec::new();
     for package in listed.npm.iter().filter(|package| package.role == Role::Client && (everyone || !package.all)) {
         let Some(client) = clients::all().into_iter().find(|client| client.id() == package.name) else {
             let message = format!("tests/real_clients/packages.toml lists `{}`, which has no harness", package.name);
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
             continue;
         };
         let installed = Installed::find(client, &install::package_name(&package.packages[0]));
+        together.push((client.id(), installed.clone()));
         for server in Server::ALL {
             let installed = installed.clone();
             let name = format!("{}::{}", client.id(), server.title().replace(' ', "_"));
@@ -66,6 +70,15 @@ fn main() -> ExitCode {
         }
     }
     trials.push(Trial::test("race::waits_for_the_lock_of_claude", race::waits_for_the_lock));
+    // The first four are those of every run; with all clients the others follow in groups.
+    for group in together.chunks(4) {
+        for server in [Server::Calculator, Server::EverythingStdio] {
+            let clients: Result<Vec<Installed>, Skip> = group.iter().map(|(_, installed)| installed.clone()).collect();
+            let names: Vec<&str> = group.iter().map(|(id, _)| *id).collect();
+            let name = format!("shared::{}::{}", server.title().replace(' ', "_"), names.join(","));
+            trials.push(skippable(name, move || shared::at_the_same_time(&clients?, server)));
+        }
+    }
 
     let conclusion = libtest_mimic::run(&arguments, trials);
     if let Some(path) = std::env::var_os("MCP_RESULTS") {
@@ -146,12 +159,19 @@ pub(crate) fn install_with_mcp(sandbox: &Sandbox, client: &str, name: &str, sour
     mcp(sandbox, &arguments)
 }
 
+/// Has `mcp` write an entry that joins a shared server.
+pub(crate) fn install_shared_with_mcp(sandbox: &Sandbox, client: &str, name: &str, source: &[String]) -> Result<Outcome, Stop> {
+    let mut source = source.to_vec();
+    source.insert(source.iter().position(|word| word == "--").unwrap_or(source.len()), "--shared".to_owned());
+    install_with_mcp(sandbox, client, name, &source)
+}
+
 /// Has `mcp` take an entry out again.
 pub(crate) fn uninstall_with_mcp(sandbox: &Sandbox, client: &str, name: &str) -> Result<Outcome, Stop> {
     mcp(sandbox, &["uninstall", name, "--client", client, "--yes"])
 }
 
-fn mcp(sandbox: &Sandbox, arguments: &[&str]) -> Result<Outcome, Stop> {
+pub(crate) fn mcp(sandbox: &Sandbox, arguments: &[&str]) -> Result<Outcome, Stop> {
     let outcome = sandbox.run(sandbox.command(mcp_program()).args(arguments), MCP_LIMIT)?;
     if outcome.succeeded() {
         return Ok(outcome);

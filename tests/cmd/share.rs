@@ -137,13 +137,13 @@ fn what_cannot_be_shared_says_why() {
             CLAUDE,
             r#"{"mcpServers":{"a":{"type":"stdio","command":"${HOME}/a"},"b":{"type":"ws","url":"wss://a.example"},"c":{}}}"#,
         )
-        .file(CODEX, "[mcp_servers.d]\nurl = \"https://a.example\"\nbearer_token_env_var = \"TOKEN\"\n");
+        .file("project/.amp/settings.json", r#"{"amp.mcpServers":{"d":{"command":"/odd/${HOME}/d"}}}"#);
     let before = home.tree();
     for (line, why, hint) in [
         ("share a", "only Claude Code can fill in its command `${HOME}/a`", "write the program's path out"),
         ("share b", "reached over `ws`", "starts a program or calls an address"),
         ("share c", "neither `command` nor `url`", "starts a program or calls an address"),
-        ("share d", "cannot fill in `Authorization: Bearer ${TOKEN}` in an argument", "leave this entry as it is"),
+        ("share d", "it would replace `${HOME}` by a variable's value there", "leave this entry as it is"),
         ("share a --client jetbrains-ai", "keeps its servers where no other program can write them", "press Add"),
     ] {
         home.run(line).ends(3).says(&[why, hint, "not changed"]);
@@ -151,6 +151,34 @@ fn what_cannot_be_shared_says_why() {
         assert_eq!(answer["changes"][0]["outcome"], "failed", "{line}");
     }
     assert_eq!(home.tree(), before);
+}
+
+#[test]
+fn a_client_without_variables_in_arguments_hands_them_on_for_run_once_to_fill_in() {
+    let text =
+        "[mcp_servers.web]\nurl = \"https://a.example/mcp\" # far\nbearer_token_env_var = \"A_TOKEN\"\ntool_timeout_sec = 9\n";
+    let home = Home::new().file(CODEX, text);
+    home.run("share web").ok().says(&["`web` shared"]);
+    let shared = home.read(CODEX);
+    for part in [r#""--header", "Authorization: Bearer ${A_TOKEN}"]"#, "env_vars = [\"A_TOKEN\"]", "tool_timeout_sec = 9"] {
+        assert!(shared.contains(part), "{part} is missing:\n{shared}");
+    }
+    home.run("install https://a.example/mcp --name web -c claude-code -H Authorization:${A_TOKEN} --shared").ok();
+    home.run("unshare web --client codex").ok();
+    assert_eq!(home.read(CODEX), text);
+    // By hand.
+    let other = Home::new().file(CODEX, &shared);
+    other.run("unshare web").ok();
+    assert!(other.read(CODEX).contains("bearer_token_env_var = \"A_TOKEN\""), "{}", other.read(CODEX));
+}
+
+#[test]
+fn a_name_the_daemon_does_not_take_is_changed_for_it() {
+    let home = Home::new().file(CURSOR, JSON.replace("\"web\":", "\"my web\":"));
+    home.mcp(&["share", "my web"]).ok().says(&["the daemon calls `my web` `my-web`"]);
+    assert!(home.read(CURSOR).contains(r#""--name", "my-web""#), "{}", home.read(CURSOR));
+    home.mcp(&["unshare", "my web"]).ok();
+    assert_eq!(home.read(CURSOR), JSON.replace("\"web\":", "\"my web\":"));
 }
 
 #[test]

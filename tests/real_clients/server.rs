@@ -57,6 +57,22 @@ impl Server {
     }
 }
 
+/// What several clients call at once: each its own question with its own answer, so that a mix-up shows.
+pub(crate) fn question(server: Server, number: usize) -> (Script, String) {
+    match server {
+        Server::Calculator => {
+            let script = Script::new(NAME, "add", json!({"a": "0.1", "b": format!("0.{}", number + 2)}));
+            (script, format!("0.{}", number + 3))
+        }
+        Server::EverythingStdio | Server::EverythingHttp => {
+            // It takes a moment, so that the calls are on their way together, and tells of its progress meanwhile.
+            let steps = number + 2;
+            let script = Script::new(NAME, "trigger-long-running-operation", json!({"duration": 1, "steps": steps}));
+            (script, format!("operation completed. Duration: 1 seconds, Steps: {steps}."))
+        }
+    }
+}
+
 /// A server that can be installed now: what `mcp install` is told, and the process behind it if it has to run already.
 pub(crate) struct Ready {
     pub(crate) source: Vec<String>,

@@ -23,6 +23,30 @@ pub(crate) struct Row {
     pub(crate) took: Duration,
 }
 
+/// What was seen of one client of a shared server.
+#[derive(Debug, Clone)]
+pub(crate) struct SharedRow {
+    pub(crate) server: &'static str,
+    /// How many clients were connected at once, to one process of the server.
+    pub(crate) together: usize,
+    /// The most of their calls that were seen on their way at once.
+    pub(crate) in_flight: u64,
+    pub(crate) client: &'static str,
+    /// What it calls itself, and the version it gives.
+    pub(crate) calls_itself: String,
+    /// The revision it speaks, and whether it is another era's than the server's.
+    pub(crate) speaks: String,
+    pub(crate) seconds: f64,
+}
+
+static SHARED: Mutex<Vec<SharedRow>> = Mutex::new(Vec::new());
+
+impl SharedRow {
+    pub(crate) fn keep(self) {
+        SHARED.lock().unwrap_or_else(PoisonError::into_inner).push(self);
+    }
+}
+
 static ROWS: Mutex<Vec<Row>> = Mutex::new(Vec::new());
 
 impl Row {
@@ -56,6 +80,13 @@ pub(crate) fn write(path: &Path) -> io::Result<()> {
             "| {client} | {version} | {server} | {list} | {connect} | {call} | {gone} | {:.1} |",
             took.as_secs_f64()
         );
+    }
+    let mut rows = SHARED.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    rows.sort_by_key(|row| (row.server, std::cmp::Reverse(row.together), row.client));
+    text.push_str("\n## Shared\n\n| server | client | calls itself | speaks | connected at once | calls at once | seconds |\n");
+    text.push_str("| --- | --- | --- | --- | --- | --- | --- |\n");
+    for SharedRow { server, together, in_flight, client, calls_itself, speaks, seconds } in rows {
+        let _ = writeln!(text, "| {server} | {client} | {calls_itself} | {speaks} | {together} | {in_flight} | {seconds:.1} |");
     }
     std::fs::write(path, text)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use mcp_edit::Value;
 
-use crate::descriptor::{RemoteShape, Shape, StdioShape, Switch, Unit};
+use crate::descriptor::{Part, RemoteShape, Shape, StdioShape, Switch, Syntax, Unit};
 
 mod check;
 mod read;
@@ -147,6 +147,11 @@ impl Shape {
             (Some(http), Some(sse)) => looks(http) == looks(sse),
             _ => false,
         }
+    }
+
+    /// Whether the client fills in variables in the arguments of a program.
+    pub fn fills_in_arguments(&self) -> bool {
+        self.variables.syntax != Syntax::None && self.variables.within.contains(&Part::Args)
     }
 
     /// Every key this client gives a meaning to in an entry.

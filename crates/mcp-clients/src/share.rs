@@ -3,8 +3,9 @@
 //! [`RunOnce`] wraps a launch, [`Shared`] recognises a wrapped one and finds what is inside. Whether and how an entry in a
 //! file changes is the business of [`plan`](crate::plan).
 
+use crate::descriptor::Syntax;
 use crate::entry::{Launch, Remote, Stdio, Transport};
-use crate::text::Text;
+use crate::text::{Piece, Text};
 
 /// The subcommand that joins a shared server.
 const VERB: &str = "run-once";
@@ -50,6 +51,29 @@ impl RunOnce {
             }
         }
         words
+    }
+
+    /// [`RunOnce::wrap`] for a client that fills in no variables in arguments: `run-once` does so for headers, as long as
+    /// the client hands them on.
+    pub fn wrap_handing_on(&self, inner: &Launch) -> Launch {
+        let mut written = inner.clone();
+        let mut variables: Vec<String> = Vec::new();
+        if let Launch::Remote(remote) = &mut written {
+            for (_, value) in &mut remote.headers {
+                if value.pieces().iter().any(|piece| matches!(piece, Piece::Own { .. })) {
+                    continue;
+                }
+                variables.extend(value.variables().map(str::to_owned));
+                *value = Text::literal(value.to_string());
+            }
+        }
+        let mut launch = self.wrap(&written);
+        if let Launch::Stdio(stdio) = &mut launch {
+            variables.sort();
+            variables.dedup();
+            stdio.env.extend(variables.into_iter().map(|name| (name.clone(), Text::variable(name))));
+        }
+        launch
     }
 
     fn names_variable(&self, name: &str) -> bool {
@@ -172,18 +196,19 @@ fn is_mcp(path: &str) -> bool {
     matches!(name.as_str(), "mcp" | "mcp.exe")
 }
 
-/// `Name: value`.
+/// `Name: value`. What the client leaves alone of it, `run-once` fills in.
 fn header(text: &Text) -> Option<(String, Text)> {
     let shown = text.to_string();
     let (name, rest) = shown.split_once(':')?;
     let blanks = rest.len() - rest.trim_start().len();
-    Some((name.to_owned(), text.without_start(name.len() + 1 + blanks)))
+    let value = text.without_start(name.len() + 1 + blanks);
+    let value = value.as_literal().map(|text| Text::parse(text, Syntax::DollarBrace)).unwrap_or(value);
+    Some((name.to_owned(), value))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::descriptor::Syntax;
     use crate::entry::Entry;
 
     fn run_once(options: &[&str]) -> RunOnce {

@@ -15,8 +15,9 @@ use crate::hello::{Answer, Head, Why, WhyHead};
 use crate::link::Link;
 use crate::place::Place;
 
-/// How much is copied at once.
-const CHUNK: usize = 64 * 1024;
+/// How much is copied at once. A buffer this large is a mapping of its own for the usual allocators, so of its pages only those
+/// exist that a message has reached: a client of small messages has a smaller shim than with 64 KiB.
+const CHUNK: usize = 256 * 1024;
 /// How often a daemon that ends before it answers is looked for again.
 const TRIES: u32 = 5;
 /// How long the daemon may take to answer. It starts no server before it does.
@@ -71,10 +72,11 @@ pub fn run(place: &Place, mut call: Call) -> Ended {
     call.ticket = None;
     let gate = Arc::new(Gate::default());
     let reader = Arc::clone(&gate);
-    if let Err(e) = std::thread::Builder::new().stack_size(128 * 1024).spawn(move || pump_input(&reader)) {
+    // Both are made here: a second thread that allocates gets a heap of its own.
+    let (mut chunk, input) = (vec![0; CHUNK], vec![0; CHUNK]);
+    if let Err(e) = std::thread::Builder::new().stack_size(128 * 1024).spawn(move || pump_input(&reader, input)) {
         return Ended::badly(4, format!("start a thread: {e}"));
     }
-    let mut chunk = vec![0; CHUNK];
     loop {
         if let Err(ended) = open(&gate, &session.link) {
             return ended;
@@ -127,8 +129,7 @@ fn open(gate: &Gate, link: &Link) -> Result<(), Ended> {
 }
 
 /// Standard input to the daemon, to its end. Runs in its own thread, which ends with the process.
-fn pump_input(gate: &Gate) {
-    let mut chunk = vec![0; CHUNK];
+fn pump_input(gate: &Gate, mut chunk: Vec<u8>) {
     loop {
         // A broken input is an end too.
         let read = pump::read_input(&mut chunk).unwrap_or(0);

@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    collections::BTreeSet,
+    collections::{BTreeSet, VecDeque},
     str::FromStr,
     sync::{
         Arc, Mutex,
@@ -87,6 +87,8 @@ impl Common {
 pub(crate) struct Conversation {
     pub(crate) level: Mutex<Option<LoggingLevel>>,
     subscribed: Mutex<BTreeSet<String>>,
+    /// Changes since a subscription was accepted. rmcp acknowledges it before it runs, and a client may be quick.
+    accepted: Mutex<VecDeque<broadcast::Receiver<Change>>>,
     /// Requests so far, which bounds the number of streams an HTTP session may have open.
     pub(crate) requests: AtomicU64,
 }
@@ -242,11 +244,14 @@ impl ServerHandler for Fixture {
     }
 
     fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        let changes = self.common.changes.subscribe();
+        self.conversation.accepted.lock().expect("no panic while it is held").push_back(changes);
         Some(requested.clone())
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        let mut changes = self.common.changes.subscribe();
+        let accepted = self.conversation.accepted.lock().expect("no panic while it is held").pop_front();
+        let mut changes = accepted.unwrap_or_else(|| self.common.changes.subscribe());
         loop {
             let change = tokio::select! {
                 () = context.cancelled() => return Ok(()),

@@ -19,6 +19,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     process::Command,
+    sync::Arc,
     time::Duration,
 };
 
@@ -81,6 +82,9 @@ pub trait RealClient: Send + Sync {
         None
     }
 
+    /// What it calls itself when it opens a conversation with a server.
+    fn calls_itself(&self) -> &'static str;
+
     /// Arguments for one headless prompt that may call `tool` of `server`.
     fn prompt(&self, _server: &str, _tool: &str) -> Option<Vec<String>> {
         None
@@ -120,10 +124,19 @@ pub fn all() -> [&'static dyn RealClient; 12] {
     ]
 }
 
-/// One installed client in a sandbox of its own, with a model of its own.
+/// A home for one client or several: an empty sandbox with a Node that all of them can run on.
+pub fn home() -> io::Result<Sandbox> {
+    let mut sandbox = Sandbox::new()?;
+    if let Ok(node) = install::node_bin() {
+        sandbox.search_first(&node.canonicalize()?);
+    }
+    Ok(sandbox)
+}
+
+/// One installed client in a sandbox, with a model of its own.
 pub struct Session {
     /// The home it runs in.
-    pub sandbox: Sandbox,
+    pub sandbox: Arc<Sandbox>,
     /// The model it is told to use.
     pub model: FakeModel,
     client: &'static dyn RealClient,
@@ -131,13 +144,19 @@ pub struct Session {
 }
 
 impl Session {
-    /// Sets a client up: its settings, and nothing about servers.
+    /// Sets a client up in a sandbox of its own: its settings, and nothing about servers.
     pub fn begin(client: &'static dyn RealClient, program: &Path, script: Script) -> io::Result<Self> {
-        let mut sandbox = Sandbox::new()?;
-        if let Ok(node) = install::node_bin() {
-            sandbox.search_first(&node.canonicalize()?);
-        }
-        let model = FakeModel::start(script)?;
+        Self::begin_beside(&Arc::new(home()?), client, program, FakeModel::start(script)?)
+    }
+
+    /// Sets a client up in a sandbox that other clients share.
+    pub fn begin_beside(
+        sandbox: &Arc<Sandbox>,
+        client: &'static dyn RealClient,
+        program: &Path,
+        model: FakeModel,
+    ) -> io::Result<Self> {
+        let sandbox = Arc::clone(sandbox);
         let session = Self { sandbox, model, client, program: program.to_owned() };
         session.sandbox.write(client.config(), &client.settings(session.model.url()))?;
         client.prepare(&session)?;

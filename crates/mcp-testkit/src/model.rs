@@ -9,7 +9,8 @@ mod http;
 
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -41,10 +42,11 @@ impl Script {
     /// Clients join server and tool in their own ways (`mcp__ev__echo`, `mcp_ev_echo`, `ev-echo`); Continue does not name the
     /// server at all. A client's built-in tool that happens to end alike must not be mistaken for ours.
     fn wants(&self, offered: &Offered) -> bool {
-        let joined = offered.joined();
-        joined == self.tool
+        // Some put an underscore for a hyphen.
+        let (joined, tool) = (offered.joined().replace('-', "_"), self.tool.replace('-', "_"));
+        joined == tool
             || joined
-                .strip_suffix(self.tool.as_str())
+                .strip_suffix(tool.as_str())
                 .and_then(|before| before.strip_suffix(['_', '-', '.', '/']))
                 .is_some_and(|before| before.trim_end_matches(['_', '-', '.', '/']).ends_with(&self.server))
     }
@@ -63,20 +65,76 @@ pub struct Turn {
     pub asked: Option<String>,
 }
 
+/// No client is kept waiting longer than this. Each gives up on its model later.
+const HELD_AT_MOST: Duration = Duration::from_secs(100);
+
+/// Keeps a client that has been offered the wanted tool waiting for its answer.
+#[derive(Default)]
+struct Hold {
+    state: Mutex<Held>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    /// No one has come yet.
+    #[default]
+    Waiting,
+    /// A client waits.
+    Holding,
+    /// All may pass.
+    Released,
+}
+
+impl Hold {
+    /// Keeps the caller until the hold is released.
+    fn pass(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if *state == Held::Waiting {
+            *state = Held::Holding;
+        }
+        let _released = self.changed.wait_timeout_while(state, HELD_AT_MOST, |state| *state != Held::Released);
+    }
+
+    fn release(&self) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = Held::Released;
+        self.changed.notify_all();
+    }
+}
+
 /// A running model on a port of its own. It stops when dropped.
 pub struct FakeModel {
     url: String,
     turns: Arc<Mutex<Vec<Turn>>>,
+    hold: Arc<Hold>,
     _listener: Listener,
 }
 
 impl FakeModel {
     /// Starts a model that follows the script.
     pub fn start(script: Script) -> io::Result<Self> {
-        let turns = Arc::new(Mutex::new(Vec::new()));
-        let kept = Arc::clone(&turns);
-        let listener = Listener::start(move |request| answer(request, &script, &kept))?;
-        Ok(Self { url: format!("http://{}", listener.address()), turns, _listener: listener })
+        let model = Self::start_held(script)?;
+        model.release();
+        Ok(model)
+    }
+
+    /// Starts a model that follows the script, and does not ask for the tool before it is released. A client that is held has
+    /// its servers connected and has told their tools: the moment to look at several clients at once.
+    pub fn start_held(script: Script) -> io::Result<Self> {
+        let (turns, hold) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Hold::default()));
+        let (kept, held) = (Arc::clone(&turns), Arc::clone(&hold));
+        let listener = Listener::start(move |request| answer(request, &script, &kept, &held))?;
+        Ok(Self { url: format!("http://{}", listener.address()), turns, hold, _listener: listener })
+    }
+
+    /// Whether a client waits to be asked for the tool.
+    pub fn is_holding(&self) -> bool {
+        *self.hold.state.lock().unwrap_or_else(PoisonError::into_inner) == Held::Holding
+    }
+
+    /// Lets the client go on.
+    pub fn release(&self) {
+        self.hold.release();
     }
 
     /// The base address, without a path.
@@ -107,12 +165,19 @@ impl FakeModel {
     }
 }
 
+impl Drop for FakeModel {
+    fn drop(&mut self) {
+        // A thread that holds a client must not outlive the model.
+        self.release();
+    }
+}
+
 fn contains_whole(text: &str, part: &str) -> bool {
     text.match_indices(part).any(|(at, _)| !text[at + part.len()..].starts_with(|c: char| c.is_ascii_digit() || c == '.'))
 }
 
 /// Answers one HTTP request.
-fn answer(request: &Request, script: &Script, turns: &Mutex<Vec<Turn>>) -> Reply {
+fn answer(request: &Request, script: &Script, turns: &Mutex<Vec<Turn>>, hold: &Hold) -> Reply {
     let path = request.target.split('?').next().unwrap_or_default();
     if request.method != "POST" {
         // Some clients look for the list of models before they start.
@@ -132,6 +197,9 @@ fn answer(request: &Request, script: &Script, turns: &Mutex<Vec<Turn>>) -> Reply
         results,
         asked: tool.as_ref().map(Offered::joined),
     });
+    if tool.is_some() {
+        hold.pass();
+    }
     let answer = tool.map_or(Answer::Done, |tool| Answer::Ask { tool, arguments: &script.arguments });
     if dialect.wants_stream(path, &asked) {
         Reply { media_type: "text/event-stream", body: dialect.stream(&answer) }
@@ -184,9 +252,28 @@ mod tests {
             assert!(script().wants(&offered(None, name)), "{name}");
         }
         assert!(script().wants(&offered(Some("mcp__ev"), "add")));
+        let long = Script::new("ev", "take-long", json!({}));
+        assert!(long.wants(&offered(None, "mcp__ev__take-long")) && long.wants(&offered(Some("mcp__ev"), "take_long")));
         for name in ["todo__add", "readd", "mcp__ev__addition", "mcp__ev__add_all", "extension_add"] {
             assert!(!script().wants(&offered(None, name)), "{name}");
         }
+    }
+
+    #[test]
+    fn held_client_is_asked_when_it_is_released() {
+        let model = FakeModel::start_held(script()).unwrap();
+        let tool = json!({"type": "function", "function": {"name": "ev_add"}});
+        std::thread::scope(|scope| {
+            let offers_nothing = post(&model, "/v1/chat/completions", &json!({"messages": []}));
+            assert!(offers_nothing.contains("DONE") && !model.is_holding(), "{offers_nothing}");
+            let asked = scope.spawn(|| post(&model, "/v1/chat/completions", &json!({"messages": [], "tools": [tool]})));
+            while !model.is_holding() {
+                assert!(!asked.is_finished(), "it was not held");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            model.release();
+            assert!(asked.join().unwrap().contains("ev_add") && !model.is_holding());
+        });
     }
 
     #[test]

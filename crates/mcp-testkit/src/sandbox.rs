@@ -113,6 +113,15 @@ impl Sandbox {
         command
     }
 
+    /// What runs with this home: process number and arguments. Nothing is found where the environment of another process
+    /// cannot be read, which is everywhere but on Linux.
+    pub fn processes(&self) -> Vec<(u32, Vec<String>)> {
+        #[cfg(unix)]
+        return processes_of(&self.home());
+        #[cfg(not(unix))]
+        Vec::new()
+    }
+
     /// Runs a command to its end, or ends it and its children when the limit is reached. Its input is empty.
     pub fn run(&self, command: &mut Command, limit: Duration) -> io::Result<Outcome> {
         run(command, limit, &self.scratch())
@@ -231,27 +240,43 @@ fn text_of(path: &Path) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Ends daemons that left their process group, such as Cline's hub. They are known by the sandbox home in their environment,
-/// which nobody else's process can have.
-#[cfg(target_os = "linux")]
+/// Ends daemons that left their process group, such as Cline's hub.
 fn end_strays(home: &Path) {
-    use std::os::unix::ffi::OsStrExt;
-    let mut mark = b"HOME=".to_vec();
-    mark.extend_from_slice(home.as_os_str().as_bytes());
-    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        let Ok(environment) = std::fs::read(entry.path().join("environ")) else { continue };
-        if environment.split(|byte| *byte == 0).any(|variable| variable == mark)
-            && let Some(pid) = rustix::process::Pid::from_raw(pid)
-        {
+    #[cfg(unix)]
+    for (pid, _) in processes_of(home) {
+        if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         }
     }
+    #[cfg(not(unix))]
+    let _ = home;
+}
+
+/// The processes of a sandbox, with their arguments. They are known by its home in their environment, which nobody else's
+/// process can have.
+#[cfg(target_os = "linux")]
+fn processes_of(home: &Path) -> Vec<(u32, Vec<String>)> {
+    use std::os::unix::ffi::OsStrExt;
+    let mut mark = b"HOME=".to_vec();
+    mark.extend_from_slice(home.as_os_str().as_bytes());
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let Ok(environment) = std::fs::read(entry.path().join("environ")) else { continue };
+        if environment.split(|byte| *byte == 0).any(|variable| variable == mark) {
+            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line);
+            found.push((pid, line.strip_suffix('\0').unwrap_or(&line).split('\0').map(str::to_owned).collect()));
+        }
+    }
+    found
 }
 
 /// Elsewhere the environment of another process cannot be read; only process groups are ended.
-#[cfg(not(target_os = "linux"))]
-fn end_strays(_home: &Path) {}
+#[cfg(all(unix, not(target_os = "linux")))]
+fn processes_of(_home: &Path) -> Vec<(u32, Vec<String>)> {
+    Vec::new()
+}
 
 #[cfg(test)]
 mod tests {

@@ -20,8 +20,6 @@ use crate::report::Failure;
 mod gather;
 mod targets;
 
-pub(crate) use gather::duration;
-
 /// Put a server into clients' files
 ///
 /// SOURCE is a bundled server (`calculator`), a well-known one (`github`; see the list with `mcp install` on a terminal),
@@ -152,7 +150,9 @@ impl Wrapping {
     fn wrap(&mut self, client: &Descriptor, server: &Wanted) -> (Entry, Option<String>) {
         let (name, note) = self.known.name(&server.name, client, &server.entry.launch);
         let how = RunOnce { name, ..self.how.clone() };
-        (Entry { launch: how.wrap(&inner(&server.entry.launch)), ..server.entry.clone() }, note)
+        let inner = inner(&server.entry.launch);
+        let launch = if client.entry.fills_in_arguments() { how.wrap(&inner) } else { how.wrap_handing_on(&inner) };
+        (Entry { launch, ..server.entry.clone() }, note)
     }
 }
 

@@ -10,6 +10,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use mcp_clients::descriptor::Syntax;
+use mcp_clients::text::{Piece, Text};
 use mcp_daemon::call::{self, Call, Lifetime, Options, What};
 use mcp_daemon::foreground::{self, ForegroundError};
 use mcp_daemon::place::Place;
@@ -69,7 +71,7 @@ pub(crate) struct Args {
     /// A remote server instead of a command
     #[arg(long, value_name = "URL", conflicts_with = "command")]
     url: Option<String>,
-    /// A header for the remote server (repeat it)
+    /// A header for the remote server (repeat it); `${NAME}` in its value is that variable
     #[arg(long = "header", value_name = "NAME: VALUE", requires = "url", value_parser = header)]
     headers: Vec<String>,
     /// The command that starts the server
@@ -160,7 +162,8 @@ impl Args {
 }
 
 pub(crate) fn run(ui: Ui, args: &Args) -> Result<Exit, Failure> {
-    let options = args.options();
+    let mut options = args.options();
+    fill(&mut options, &|name| std::env::var(name).ok()).map_err(Failure::missing)?;
     if let Some(name) = &options.name {
         mcp_daemon::identity::check_name(name)
             .map_err(|why| Failure::missing(format_args!("`{name}` cannot be a name: {why}")))?;
@@ -195,11 +198,34 @@ fn foreground(ui: Ui, dirs: &Dirs, address: &str, no_token: bool, options: Optio
 
 /// Runs what takes nothing but a pump, from the words behind `run-once`. `None`: the whole command line has to look at it.
 pub(crate) fn quick(words: impl Iterator<Item = OsString>) -> Option<ExitCode> {
-    let options = quick_options(words)?;
+    let mut options = quick_options(words)?;
+    fill(&mut options, &|name| std::env::var(name).ok()).ok()?;
     let dirs = Dirs::from_env(&|name| std::env::var_os(name)).ok()?;
     let ended = pump(dirs.daemon, options);
     say(&ended);
     Some(ExitCode::from(ended.exit))
+}
+
+/// Fills in the variables of headers. Not every client does that in arguments, and what it fills in there can be seen in the list
+/// of processes.
+fn fill(options: &mut Options, var: &impl Fn(&str) -> Option<String>) -> Result<(), String> {
+    for header in &mut options.headers {
+        let mut filled = String::new();
+        for piece in Text::parse(header, Syntax::DollarBrace).pieces() {
+            match piece {
+                Piece::Literal(text) => filled.push_str(text),
+                Piece::Own { raw, .. } => filled.push_str(raw),
+                Piece::Variable { name, default } => {
+                    let value = var(name).or_else(|| default.clone());
+                    filled.push_str(&value.ok_or_else(|| {
+                        format!("the variable `{name}`, which a header needs, is not set: its client has to hand it on")
+                    })?);
+                }
+            }
+        }
+        *header = filled;
+    }
+    Ok(())
 }
 
 fn pump(daemon: PathBuf, options: Options) -> Ended {
@@ -289,6 +315,17 @@ mod tests {
         let words = || line.split_whitespace().map(OsString::from);
         let slow = Line::try_parse_from(std::iter::once(OsString::from("run-once")).chain(words())).ok();
         (quick_options(words()), slow.map(|l| l.args.options()))
+    }
+
+    #[test]
+    fn variables_of_headers_are_filled_in() {
+        let filled = |header: &str| {
+            let mut options = Options { headers: vec![header.to_owned()], ..Options::new(What::Url("u".into())) };
+            fill(&mut options, &|name| (name == "A").then(|| "a b".to_owned())).map(|()| options.headers.remove(0))
+        };
+        assert_eq!(filled("X: Bearer ${A}!").as_deref(), Ok("X: Bearer a b!"));
+        assert_eq!(filled("X: ${B:-c} $A {A}").as_deref(), Ok("X: c $A {A}"));
+        assert!(filled("X: ${B}").unwrap_err().contains("`B`"));
     }
 
     #[test]

@@ -195,9 +195,10 @@ impl Known {
     /// A name for a server: its own, unless that is taken by another one. Then also a note about it.
     pub(crate) fn name(&mut self, name: &str, client: &Descriptor, launch: &Launch) -> (String, Option<String>) {
         let inner = share::inner(launch);
-        let candidates = std::iter::once(name.to_owned())
-            .chain(std::iter::once(format!("{name}-{}", client.id)))
-            .chain((2..).map(|n| format!("{name}-{}-{n}", client.id)));
+        let own = plain(name);
+        let candidates = std::iter::once(own.clone())
+            .chain(std::iter::once(format!("{own}-{}", client.id)))
+            .chain((2..).map(|n| format!("{own}-{}-{n}", client.id)));
         for candidate in candidates {
             match self.0.iter().find(|(taken, ..)| *taken == candidate) {
                 Some((_, other, _)) if !share::same_server(other, &inner) => {}
@@ -212,9 +213,35 @@ impl Known {
     }
 
     fn told(&self, name: &str, chosen: String) -> (String, Option<String>) {
-        let other = self.0.iter().find(|(taken, ..)| taken == name).map_or("another client", |(.., who)| who);
-        let note =
-            (chosen != name).then(|| format!("`{name}` is another server in {other}: the daemon calls this one `{chosen}`"));
-        (chosen, note)
+        let own = plain(name);
+        let other = self.0.iter().find(|(taken, ..)| *taken == own).map_or("another client", |(.., who)| who);
+        let why = match (chosen == name, chosen == own) {
+            (true, _) => return (chosen, None),
+            (false, true) => format!("the daemon calls `{name}` `{chosen}`"),
+            (false, false) => format!("`{name}` is another server in {other}: the daemon calls this one `{chosen}`"),
+        };
+        (chosen, Some(why))
+    }
+}
+
+/// A server's name as the daemon takes it, with room for a client's behind it.
+fn plain(name: &str) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let name: String = name.chars().map(|c| if fits(c) { c } else { '-' }).take(40).collect();
+    let name = name.trim_start_matches(['-', '.']);
+    if name.is_empty() { "server".to_owned() } else { name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_becomes_one_the_daemon_takes() {
+        for name in ["web", "my server", "@scope/web", "-x", "..", "", "größe", "日本", "a:b", &"long".repeat(30)] {
+            let plain = plain(name);
+            assert_eq!(mcp_daemon::identity::check_name(&format!("{plain}-vscode-insiders-12")), Ok(()), "{name}");
+        }
+        assert_eq!((plain("web").as_str(), plain("my server").as_str()), ("web", "my-server"));
     }
 }

@@ -84,7 +84,7 @@ fn report(bench: &mut Bench, systems: &[StdioSystem], samples: &[Vec<Sample>], e
             figure(middle(rounds, "p99_us")),
             figure(middle(rounds, "cpu_ms_per_call")),
             figure(middle(rounds, "pss_kib") / MIB),
-            figure(middle(rounds, "own_rss_kib") / each),
+            figure(middle(rounds, "own_pss_kib") / each),
             figure(median([rounds.iter().map(Sample::faults).sum()])),
         ]);
         if system.part != Part::Ours {
@@ -95,7 +95,7 @@ fn report(bench: &mut Bench, systems: &[StdioSystem], samples: &[Vec<Sample>], e
         if clients == 1 {
             let more = median(rounds.iter().zip(&samples[0]).map(|(own, direct)| own.get("p50_us") - direct.get("p50_us")));
             bench.verdict.at_most(&what("p50 over direct"), more, 60.0, " µs");
-            bench.verdict.at_most(&what("memory of a shim"), middle(rounds, "own_rss_kib") * 1024.0 / 1e6, 3.0, " MB");
+            bench.verdict.at_most(&what("memory of a shim"), middle(rounds, "own_pss_kib") * 1024.0 / 1e6, 3.0, " MB");
         }
         let peer = systems.iter().zip(samples).find(|(system, _)| system.part == Part::Peer);
         if let Some((_, peer)) = peer.filter(|_| matches!(clients, 8 | 32)) {

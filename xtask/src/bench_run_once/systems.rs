@@ -318,6 +318,26 @@ pub(crate) fn processes_at_home(home: &Path) -> Vec<u32> {
     .collect()
 }
 
+/// Asks whatever runs with this home to end, and waits until it has.
+pub(crate) fn end_all_at(home: &Path) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let mut asked = Vec::new();
+    loop {
+        let running = processes_at_home(home);
+        if running.is_empty() {
+            return Ok(());
+        }
+        for pid in running {
+            if !asked.contains(&pid) {
+                asked.push(pid);
+                kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGTERM).ok();
+            }
+        }
+        ensure!(Instant::now() < deadline, "processes in {} do not end", home.display());
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
 fn cargo_install(package: &Value, folder: &Path) -> Result<()> {
     let word = |key: &str| package[key].as_str().with_context(|| format!("the package has no {key}"));
     let (name, version) = (word("package")?, word("version")?);

@@ -47,10 +47,13 @@ impl Work<'_> {
                 let relaunched = self.with_words(shape, &old, &words);
                 self.with_home(shape, relaunched, how)?
             }
-            _ => self.with_launch(name, &old, how.wrap(inner), &mut notes)?,
+            _ => self.with_launch(name, &old, self.wrapped(how, inner), &mut notes)?,
         };
         if let Launch::Remote(remote) = inner
-            && remote.headers.iter().any(|(name, value)| secret::is_secret_name(name) || value.as_literal().is_none())
+            && remote.headers.iter().any(|(name, value)| match value.as_literal() {
+                Some(_) => secret::is_secret_name(name),
+                None => self.client.entry.fills_in_arguments(),
+            })
         {
             notes.push(format!(
                 "{} hands the headers to `mcp run-once` as arguments, which other users of this machine may be able to see",
@@ -187,6 +190,10 @@ impl Work<'_> {
         }
         notes.append(&mut new.notes);
         Ok(self.merge(old, &new.value, notes))
+    }
+
+    fn wrapped(&self, how: &RunOnce, inner: &Launch) -> Launch {
+        if self.client.entry.fills_in_arguments() { how.wrap(inner) } else { how.wrap_handing_on(inner) }
     }
 
     /// An address by the way the client has to it.

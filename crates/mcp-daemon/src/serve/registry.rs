@@ -89,27 +89,15 @@ impl Daemon {
             return Ok(());
         }
         let new = self.record(wish, false);
-        let mut text = format!(
-            "the name `{name}` belongs to another command\n  running: {}\n  asked:   {}",
+        if is_same_command(&holder.record, &new) {
+            // One entry serves several folders, and clients differ in the variables they hand on: it gets a number.
+            return Ok(());
+        }
+        let text = format!(
+            "the name `{name}` belongs to another command\n  running: {}\n  asked:   {}\ngive one of them another `--name`, or end the first with `mcp daemon stop {name}`",
             command_line(&holder.record),
             command_line(&new)
         );
-        if holder.record.program == new.program && holder.record.args == new.args {
-            if holder.record.cwd != new.cwd {
-                text.push_str(&format!("\nthe working directories differ: {} and {}", holder.record.cwd, new.cwd));
-            }
-            let names = |a: &Record, b: &Record| -> Vec<String> {
-                a.env.iter().filter(|(k, v)| b.env.get(*k) != Some(*v)).map(|(k, _)| k.clone()).collect()
-            };
-            let mut differing = names(&holder.record, &new);
-            differing.extend(names(&new, &holder.record));
-            differing.sort();
-            differing.dedup();
-            if !differing.is_empty() {
-                text.push_str(&format!("\nthese variables differ: {}", differing.join(", ")));
-            }
-        }
-        text.push_str(&format!("\ngive one of them another `--name`, or end the first with `mcp daemon stop {name}`"));
         Err((2, text))
     }
 
@@ -450,6 +438,12 @@ impl Daemon {
         }
         Ok(identity)
     }
+}
+
+/// Whether two callers wrote the same words, wherever each of them found the program.
+fn is_same_command(a: &Record, b: &Record) -> bool {
+    let file = |record: &Record| Some(std::path::Path::new(record.program.as_ref()?).file_name()?.to_owned());
+    file(a) == file(b) && a.args == b.args && a.url == b.url && a.is_dummy == b.is_dummy
 }
 
 fn is_same(record: &Record, wish: &Wish) -> bool {

@@ -287,7 +287,8 @@ impl Shared {
             (Ask::Failed(error), Ask::No | Ask::Failed(_)) | (Ask::No, Ask::Failed(error)) => {
                 // What answers the client's own opening is of most use to it.
                 let error = match (&opening.discover, opening.opener) {
-                    (Ask::Failed(other), Era::Modern) => other.clone(),
+                    // Nothing was said by a process that ended instead.
+                    (Ask::Failed(other), Era::Modern) if &**other != "{}" => other.clone(),
                     _ => error.clone(),
                 };
                 self.opening_failed("the server refused to open the conversation", Some(&error));
@@ -373,7 +374,7 @@ impl Shared {
         self.up.state = State::Closed;
         self.out.push(Action::Close);
         for (peer, stream, frame) in std::mem::take(&mut self.waiting) {
-            let id = frame.id().unwrap_or("null");
+            let Some(id) = frame.id() else { continue };
             let answer = match error {
                 Some(error) => author_error_of(id, error),
                 None => author::our_error(Some(id), "server-not-opened", why),
@@ -403,15 +404,25 @@ impl Shared {
             State::Closed | State::Waiting { .. } | State::Failed { .. } => {}
             State::Spawned => self.up.state = State::Closed,
             State::Opening(opening) => {
-                // Some old servers end when the first message is not `initialize`.
-                if opening.first == Era::Modern && !opening.is_second_process && self.config.upstream_era == UpstreamEra::Auto {
+                // Some old servers end when the first message is not `initialize`. Some that speak the modern era only end when
+                // it is, after saying so.
+                let other = match (opening.first, &opening.initialize) {
+                    (Era::Modern, _) => Some(Era::Legacy),
+                    (Era::Legacy, Ask::Failed(_)) => Some(Era::Modern),
+                    _ => None,
+                };
+                let is_first_process = !opening.is_second_process && self.config.upstream_era == UpstreamEra::Auto;
+                if let Some(other) = other.filter(|_| is_first_process) {
                     self.calls.retain(|_, call| !matches!(call.purpose, Purpose::Opening));
                     opening.is_second_process = true;
-                    opening.first = Era::Legacy;
-                    opening.discover = Ask::Failed("{}".into());
+                    opening.first = other;
+                    match other {
+                        Era::Legacy => opening.discover = Ask::Failed("{}".into()),
+                        Era::Modern => opening.discover = Ask::No,
+                    }
                     opening.silence = None;
                     self.out.push(Action::Open);
-                    self.ask(Era::Legacy);
+                    self.ask(other);
                     return;
                 }
                 let is_replay = opening.is_replay;
@@ -497,7 +508,9 @@ impl Shared {
 
     fn refuse_waiting(&mut self, why: &str) {
         for (peer, stream, frame) in std::mem::take(&mut self.waiting) {
-            self.answer(peer, stream, author::our_error(frame.id(), "server-ended", why));
+            if frame.kind() == Kind::Request {
+                self.answer(peer, stream, author::our_error(frame.id(), "server-ended", why));
+            }
         }
     }
 

@@ -248,7 +248,7 @@ impl Route for Shared {
 
     fn in_flight(&self, peer: PeerId) -> usize {
         let open = self.clients.get(&peer).map_or(0, |client| client.open.len());
-        open + self.waiting.iter().filter(|(p, ..)| *p == peer).count()
+        open + self.waiting.iter().filter(|(p, _, f)| *p == peer && f.kind() == Kind::Request).count()
     }
 
     fn ticket(&self, peer: PeerId) -> Option<String> {

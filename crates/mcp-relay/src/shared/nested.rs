@@ -68,7 +68,7 @@ impl Shared {
                 self.turns.is_holding = true;
                 self.becomes_interactive();
             }
-            whose => self.ask_whom(whose, &frame),
+            whose => self.ask_whom(whose, &frame, on.is_some()),
         }
     }
 
@@ -97,7 +97,7 @@ impl Shared {
         if let Some(call) = on.filter(|id| self.calls.contains_key(id)) {
             return Whose::Call(call);
         }
-        match self.turns.only_one() {
+        match self.turns.only_one(self.now) {
             Only::One(Unit::Call(id)) if !self.calls.contains_key(&id) => Whose::Nobody,
             Only::One(Unit::Client(peer)) if !self.clients.contains_key(&peer) => Whose::Nobody,
             Only::One(Unit::Call(id)) => Whose::Call(id),
@@ -126,13 +126,16 @@ impl Shared {
         }
     }
 
-    fn ask_whom(&mut self, whose: Whose, frame: &Frame) {
+    /// `is_named`: the transport said which call it is about, so nobody has to take turns because of it.
+    fn ask_whom(&mut self, whose: Whose, frame: &Frame, is_named: bool) {
         let id = frame.id().unwrap_or("null");
         let (peer, call) = match whose {
             Whose::Call(call) => {
                 let Some(found) = self.calls.get(&call) else { return };
                 if matches!(found.purpose, Purpose::ToLegacy(_)) {
-                    self.becomes_interactive();
+                    if !is_named {
+                        self.becomes_interactive();
+                    }
                     self.park_question(call, frame);
                     return;
                 }
@@ -149,7 +152,7 @@ impl Shared {
                 return;
             }
         };
-        if call.is_some() {
+        if call.is_some() && !is_named {
             self.becomes_interactive();
         }
         let Some(client) = self.clients.get(&peer) else { return };
@@ -302,7 +305,7 @@ impl Shared {
         if held.is_tainted {
             self.refuse_unclear(&held.frame);
         } else {
-            self.ask_whom(whose, &held.frame);
+            self.ask_whom(whose, &held.frame, false);
         }
         true
     }

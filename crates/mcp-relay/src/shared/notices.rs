@@ -6,6 +6,7 @@ use mcp_wire::version::Era;
 
 use super::Shared;
 use super::call::Purpose;
+use super::lifecycle::State;
 use super::responses::with_subscription;
 use super::turns::Only;
 use crate::route::{Action, Class, PeerId, StreamId};
@@ -29,6 +30,11 @@ impl Shared {
 
     /// The first one is the server's; it must not hear it twice.
     fn on_client_initialized(&mut self, peer: PeerId, frame: &Frame) {
+        if matches!(self.up.state, State::Opening(_)) {
+            // A client that says all at once: what it says next comes after it.
+            self.waiting.push_back((peer, StreamId(0), frame.clone()));
+            return;
+        }
         if self.server_era() == Some(Era::Modern) {
             self.tell_wishes(peer);
         } else if self.up.is_ready() && !std::mem::replace(&mut self.up.has_heard_initialized, true) {
@@ -160,7 +166,7 @@ impl Shared {
         if let Some(call) = on.and_then(|id| self.calls.get(&id)).filter(|c| self.clients.contains_key(&c.peer)) {
             return Some((call.peer, Some(call.stream)));
         }
-        match self.turns.only_one() {
+        match self.turns.only_one(self.now) {
             Only::One(unit) => self.stream_of(unit),
             _ => None,
         }

@@ -126,6 +126,10 @@ impl Shared {
     pub(super) fn dispatch_waiting(&mut self) {
         for (peer, stream, frame) in std::mem::take(&mut self.waiting) {
             if self.clients.contains_key(&peer) {
+                if frame.kind() == Kind::Notification {
+                    self.on_client_notification(peer, &frame);
+                    continue;
+                }
                 let era = self.era_of(peer, &frame);
                 self.dispatch(peer, stream, &frame, era);
             }

@@ -100,7 +100,7 @@ impl Turns {
 
     /// Whether an answer for this unit's call may be sent now.
     pub(super) fn may_resume(&self, unit: Unit, now: Instant) -> bool {
-        !self.is_others(unit, now)
+        !self.is_interactive || !self.is_others(unit, now)
     }
 
     pub(super) fn began(&mut self, unit: Unit) {
@@ -136,12 +136,17 @@ impl Turns {
     }
 
     /// The unit a question must belong to, if there is only one it can.
-    pub(super) fn only_one(&self) -> Only {
+    pub(super) fn only_one(&self, now: Instant) -> Only {
         let mut active = self.loads.iter().filter(|(_, load)| load.is_active()).map(|(unit, _)| *unit);
         match (active.next(), active.next()) {
             (Some(unit), None) => return Only::One(unit),
             (Some(_), Some(_)) => return Only::Several,
             _ => {}
+        }
+        // Of those that wait for their clients, the one that was just asked may be asked more.
+        let mut fresh = self.loads.iter().filter(|(_, load)| load.grace.is_some_and(|until| until > now)).map(|(unit, _)| *unit);
+        if let (Some(unit), None) = (fresh.next(), fresh.next()) {
+            return Only::One(unit);
         }
         let mut blocked = self.loads.keys().copied();
         match (blocked.next(), blocked.next()) {

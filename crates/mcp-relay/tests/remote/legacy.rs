@@ -35,7 +35,8 @@ fn what_belongs_to_a_session_goes_with_every_message_after_its_opening() {
         client.send(INITIALIZED);
         client.send(&legacy(2, "tools/list"));
         let second = server.next().await;
-        assert_eq!(second.body, INITIALIZED, "nothing overtakes it");
+        assert_eq!(second.body, INITIALIZED);
+        assert!(server.is_quiet().await, "nothing is sent before it is accepted");
         second.accepted();
         for _ in 0..2 {
             let later = server.next().await;

@@ -46,6 +46,38 @@ fn headers_repeat_the_message() {
 }
 
 #[test]
+fn a_call_of_a_tool_that_never_went_by_is_made_again_with_its_headers() {
+    run(async {
+        let server = Server::start().await;
+        let client = Client::to(server.url("/mcp"));
+        let call = modern(1, "tools/call", r#""name":"weather","arguments":{"region":"eu"}"#);
+        client.send(&call);
+        let first = server.next().await;
+        assert_eq!(first.header("mcp-param-region"), None);
+        let mismatch = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32020,"message":"Mcp-Param-Region is missing"}}"#;
+        first.answer("400 Bad Request", &[("Content-Type", "application/json")], mismatch);
+        server.next_call("tools/list").await.result(r#"{"resultType":"complete","tools":[],"nextCursor":"2"}"#);
+        let second = server.next_call("tools/list").await;
+        assert!(second.body.contains(r#""cursor":"2""#), "{}", second.body);
+        second.stream(&[]);
+        second.event(
+            r#"{"jsonrpc":"2.0","id":"mcp-tools","result":{"tools":[{"name":"weather","inputSchema":{"properties":{"region":{"type":"string","x-mcp-header":"Region"}}}}]}}"#,
+        );
+        second.end();
+        let again = server.next().await;
+        assert_eq!((&*again.body, again.header("mcp-param-region")), (&*call, Some("eu")));
+        // Once is enough: what is refused now is refused for other reasons.
+        again.answer("400 Bad Request", &[("Content-Type", "application/json")], mismatch);
+        assert_eq!(client.frame().await, (mismatch.to_owned(), Some(1)));
+        client.send(&modern(2, "tools/call", r#""name":"weather","arguments":{"region":"us"}"#));
+        let other = server.next().await;
+        assert_eq!(other.header("mcp-param-region"), Some("us"));
+        other.result("{}");
+        assert_eq!(client.frame().await.1, Some(2));
+    });
+}
+
+#[test]
 fn cancelling_closes_the_answer_and_sends_nothing() {
     run(async {
         let server = Server::start().await;

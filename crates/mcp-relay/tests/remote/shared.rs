@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::client::{INITIALIZED, initialize, legacy, modern, run};
-use crate::server::{DEADLINE, Server};
+use crate::server::{DEADLINE, Request, Server};
 
 /// What one client was given.
 #[derive(Default)]
@@ -76,21 +76,31 @@ const LEGACY_RESULT: &str =
     r#"{"protocolVersion":"2025-11-25","capabilities":{"tools":{"listChanged":true}},"serverInfo":{"name":"s","version":"1"}}"#;
 const DISCOVERED: &str = r#"{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}},"ttlMs":0,"cacheScope":"private","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"s","version":"1"}}}"#;
 
-/// Answers the opening of a legacy session; the stream for notices is refused.
-async fn open_legacy(server: &Server, session: &str) {
+async fn answer_initialize(server: &Server, session: &str) {
     let request = server.next_call("initialize").await;
     request
         .json(&[("Mcp-Session-Id", session)], &format!(r#"{{"jsonrpc":"2.0","id":{},"result":{LEGACY_RESULT}}}"#, request.id()));
+}
+
+/// The stream for notices is refused.
+async fn answer_initialized(server: &Server) {
     server.next_call("notifications/initialized").await.accepted();
     server.wait_for(|r| r.method == "GET").await.answer("405 Method Not Allowed", &[], "");
+}
+
+/// Answers the opening of a legacy session.
+async fn open_legacy(server: &Server, session: &str) {
+    answer_initialize(server, session).await;
+    answer_initialized(server).await;
 }
 
 async fn legacy_client(hub: &Hub, server: &Server) -> Person {
     let person = Person::at(hub);
     person.send(&initialize(1));
-    person.send(INITIALIZED);
-    open_legacy(server, "s-1").await;
+    answer_initialize(server, "s-1").await;
     assert_eq!(person.next().await["result"]["serverInfo"]["name"], "s");
+    person.send(INITIALIZED);
+    answer_initialized(server).await;
     person
 }
 
@@ -136,13 +146,16 @@ fn a_question_goes_to_the_client_whose_call_it_came_on() {
         let question = second.next().await;
         assert_eq!(question["method"], "elicitation/create", "{question}");
         second.send(&format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{"action":"decline"}}}}"#, question["id"]));
+        let finish = |call: &Request| {
+            call.event(&format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{}}}}"#, call.id()));
+            call.end();
+        };
+        // Clients of a server that asks take turns: the other call ends first.
+        finish(&one);
         let answer = server.next().await;
         assert_eq!(answer.body, r#"{"jsonrpc":"2.0","id":"q","result":{"action":"decline"}}"#);
         answer.accepted();
-        for call in [&one, &two] {
-            call.event(&format!(r#"{{"jsonrpc":"2.0","id":{},"result":{{}}}}"#, call.id()));
-            call.end();
-        }
+        finish(&two);
         assert_eq!((first.next().await["id"].clone(), second.next().await["id"].clone()), (5.into(), 5.into()));
     });
 }

@@ -15,6 +15,10 @@ impl RealClient for Amp {
         "amp"
     }
 
+    fn calls_itself(&self) -> &'static str {
+        "amp"
+    }
+
     fn config(&self) -> &'static str {
         ".config/amp/settings.json"
     }

@@ -15,6 +15,10 @@ impl RealClient for ClaudeCode {
         "claude"
     }
 
+    fn calls_itself(&self) -> &'static str {
+        "claude-code"
+    }
+
     fn config(&self) -> &'static str {
         ".claude.json"
     }

@@ -15,6 +15,10 @@ impl RealClient for ClineCli {
         "cline"
     }
 
+    fn calls_itself(&self) -> &'static str {
+        "cline"
+    }
+
     fn config(&self) -> &'static str {
         ".cline/data/settings/cline_mcp_settings.json"
     }

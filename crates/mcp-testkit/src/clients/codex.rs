@@ -24,6 +24,10 @@ impl RealClient for Codex {
         "codex"
     }
 
+    fn calls_itself(&self) -> &'static str {
+        "codex-mcp-client"
+    }
+
     fn config(&self) -> &'static str {
         ".codex/config.toml"
     }

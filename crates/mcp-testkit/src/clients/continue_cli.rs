@@ -13,6 +13,10 @@ impl RealClient for ContinueCli {
         "cn"
     }
 
+    fn calls_itself(&self) -> &'static str {
+        "continue"
+    }
+
     fn config(&self) -> &'static str {
         ".continue/config.yaml"
     }

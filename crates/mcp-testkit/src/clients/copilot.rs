@@ -17,6 +17,10 @@ impl RealClient for CopilotCli {
         "copilot"
     }
 
+    fn calls_itself(&self) -> &'static str {
+        "copilot"
+    }
+
     fn config(&self) -> &'static str {
         ".copilot/mcp-config.json"
     }

@@ -15,6 +15,10 @@ impl RealClient for Droid {
         "droid"
     }
 
+    fn calls_itself(&self) -> &'static str {
+        "droid"
+    }
+
     fn config(&self) -> &'static str {
         ".factory/mcp.json"
     }

@@ -15,6 +15,10 @@ impl RealClient for GeminiCli {
         "gemini"
     }
 
+    fn calls_itself(&self) -> &'static str {
+        "gemini-cli-mcp-client"
+    }
+
     fn config(&self) -> &'static str {
         ".gemini/settings.json"
     }

@@ -16,6 +16,10 @@ impl RealClient for Goose {
         binary()
     }
 
+    fn calls_itself(&self) -> &'static str {
+        "goose-cli"
+    }
+
     fn config(&self) -> &'static str {
         ".config/goose/config.yaml"
     }

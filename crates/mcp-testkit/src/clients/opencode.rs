@@ -21,6 +21,10 @@ impl RealClient for OpenCode {
         self.id
     }
 
+    fn calls_itself(&self) -> &'static str {
+        self.id
+    }
+
     fn config(&self) -> &'static str {
         self.config
     }

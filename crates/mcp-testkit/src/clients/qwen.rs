@@ -15,6 +15,10 @@ impl RealClient for QwenCode {
         "qwen"
     }
 
+    fn calls_itself(&self) -> &'static str {
+        "qwen"
+    }
+
     fn config(&self) -> &'static str {
         ".qwen/settings.json"
     }

@@ -43,7 +43,7 @@ impl TransportArg {
 }
 
 /// `500ms`, `30s`, `2m`, or a bare number of seconds.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let unit = text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
     let number: f64 = text[..text.len() - unit.len()].parse().map_err(|_| "write it as 500ms, 30s or 2m".to_owned())?;
     let seconds = match unit {

@@ -57,10 +57,11 @@ impl Sharing {
 }
 
 fn time(text: &str) -> Result<String, String> {
-    if !text.is_empty() {
-        crate::cmd::install::duration(text)?;
+    if text.is_empty() || mcp_daemon::call::duration(text).is_some() {
+        Ok(text.to_owned())
+    } else {
+        Err("a duration is a number and `ms`, `s`, `m`, `h` or `d`: `30s`".to_owned())
     }
-    Ok(text.to_owned())
 }
 
 fn variable(text: &str) -> Result<String, String> {

@@ -2,7 +2,6 @@
 //! the user's affair ([`login`](super::login)).
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -62,9 +61,9 @@ impl std::fmt::Debug for Access {
 }
 
 impl Access {
-    pub(super) fn new(vault: Option<Arc<Vault>>, resource: String) -> Rc<Self> {
+    pub(super) fn new(vault: Option<Arc<Vault>>, resource: String) -> Self {
         let turn = tokio::sync::Mutex::new(());
-        Rc::new(Self { vault, resource, held: RefCell::new(None), is_loaded: Cell::new(false), turn })
+        Self { vault, resource, held: RefCell::new(None), is_loaded: Cell::new(false), turn }
     }
 
     /// The token to send.

@@ -92,10 +92,10 @@ pub(super) async fn read(session: &Rc<Session>, response: Response, on: Option<&
     }
 }
 
-/// The first message on a stream of events that was read as a whole.
-pub(super) fn first_message(body: &[u8]) -> Option<Bytes> {
+/// The last message on a stream of events that was read as a whole: the answer, after which nothing comes.
+pub(super) fn last_message(body: &[u8]) -> Option<Bytes> {
     let events = Parser::new(body.len()).push(body).ok()?;
-    events.into_iter().map(|event| event.data).find(|data| !data.is_empty()).map(Bytes::from)
+    events.into_iter().rev().map(|event| event.data).find(|data| !data.is_empty()).map(Bytes::from)
 }
 
 /// A stream of events being read.

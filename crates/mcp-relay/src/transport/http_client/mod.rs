@@ -4,7 +4,7 @@
 //! that repeat parts of a modern message, the session of the legacy era with its streams, what a status means, and the
 //! token of a [login](login).
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::mpsc;
 
 use self::access::Access;
-use self::session::Session;
+use self::session::{Session, Target};
 use self::tokens::Vault;
 use crate::hub::Hub;
 use crate::upstream::{Connector, Fate, Upstream};
@@ -29,6 +29,7 @@ pub mod mirror;
 mod old_sse;
 mod post;
 mod pump;
+mod relist;
 mod session;
 pub mod tokens;
 
@@ -125,15 +126,12 @@ fn resource(url: &Url) -> String {
 
 /// Connects to one remote server.
 pub struct RemoteConnector {
-    url: Url,
-    headers: HeaderMap,
-    access: Rc<Access>,
-    client: reqwest::Client,
+    target: Rc<Target>,
 }
 
 impl std::fmt::Debug for RemoteConnector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RemoteConnector").field("url", &client::shown(&self.url)).finish_non_exhaustive()
+        f.debug_struct("RemoteConnector").field("url", &client::shown(&self.target.url)).finish_non_exhaustive()
     }
 }
 
@@ -155,14 +153,14 @@ impl RemoteConnector {
         }
         let vault = options.vault.filter(|_| !headers.contains_key(AUTHORIZATION));
         let client = client::build(&url, options.connect_timeout).map_err(RemoteError::Client)?;
-        Ok(Self { access: Access::new(vault, resource(&url)), url, headers, client })
+        let access = Access::new(vault, resource(&url));
+        Ok(Self { target: Rc::new(Target { url, headers, access, client, failures: Cell::new(0) }) })
     }
 }
 
 impl Connector for RemoteConnector {
     fn connect(&self, hub: &Hub, generation: u64) -> Result<Rc<dyn Upstream>, Fate> {
-        let options = (self.url.clone(), self.headers.clone(), Rc::clone(&self.access));
-        let session = Session::new(options, self.client.clone(), hub.downgrade(), generation, hub.limits().message);
+        let session = Session::new(Rc::clone(&self.target), hub, generation);
         let (sender, frames) = mpsc::unbounded_channel();
         tokio::task::spawn_local(pump::run(Rc::clone(&session), frames));
         Ok(Rc::new(Remote { session, sender: RefCell::new(Some(sender)) }))

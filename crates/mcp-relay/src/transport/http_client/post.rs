@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
+use mcp_wire::author::code;
 use mcp_wire::methods::{meta, name_member};
 use mcp_wire::splice::Edits;
 use mcp_wire::version::Era;
@@ -12,7 +13,7 @@ use reqwest::{Method, Response, StatusCode};
 
 use super::answer::{self, Body};
 use super::session::{Ask, Sent, Session};
-use super::{listen, mirror, old_sse};
+use super::{listen, mirror, old_sse, relist};
 use crate::upstream::Fate;
 
 /// What is read at most of an answer that says that something went wrong.
@@ -88,7 +89,8 @@ impl Session {
         headers
     }
 
-    fn ask_for(&self, frame: &Frame, era: Era, sent: Rc<Sent>) -> Ask {
+    /// A message as something to ask for.
+    pub(super) fn ask_for(&self, frame: &Frame, era: Era, sent: Rc<Sent>) -> Ask {
         let headers = self.headers_of(frame, era);
         let state = self.state.borrow();
         let url = state.old_endpoint.as_ref().unwrap_or(&state.url).clone();
@@ -111,13 +113,20 @@ pub(super) async fn tell(session: &Rc<Session>, frame: &Frame, era: Era, sent: R
 pub(super) async fn ask(session: Rc<Session>, asked: Asked, sent: Rc<Sent>) {
     let method = asked.frame.method();
     let is_opening = method == "initialize";
-    let response = match session.fetch(session.ask_for(&asked.frame, asked.era, Rc::clone(&sent))).await {
+    let mut response = match session.fetch(session.ask_for(&asked.frame, asked.era, Rc::clone(&sent))).await {
         Ok(response) => response,
-        Err(refused) => {
-            session.failed(Some(&asked.id), &refused);
-            return;
-        }
+        Err(refused) => return session.failed(Some(&asked.id), &refused),
     };
+    if asked.era == Era::Modern && method == "tools/call" && response.status() == StatusCode::BAD_REQUEST {
+        let failure = Failure::read(response).await;
+        if !failure.is_mismatch() || !relist::learn(&session, &asked.frame).await {
+            return failure.tell(&session, &asked.id);
+        }
+        response = match session.fetch(session.ask_for(&asked.frame, asked.era, Rc::clone(&sent))).await {
+            Ok(response) => response,
+            Err(refused) => return session.failed(Some(&asked.id), &refused),
+        };
+    }
     let status = response.status();
     if is_opening && status.is_success() {
         let mut state = session.state.borrow_mut();
@@ -199,7 +208,7 @@ impl Failure {
         let kind = response.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
         let body = answer::collect(response, MOST_OF_ERROR).await.unwrap_or_default();
         // Some servers put even a refusal on a stream of events.
-        let body = if kind.starts_with("text/event-stream") { answer::first_message(&body).unwrap_or(body) } else { body };
+        let body = if kind.starts_with("text/event-stream") { answer::last_message(&body).unwrap_or(body) } else { body };
         Self { status, body, is_text: kind.starts_with("text/plain") || kind.starts_with("application/json") }
     }
 
@@ -207,9 +216,16 @@ impl Failure {
         Frame::parse(self.body.clone()).ok().filter(|frame| frame.kind() == Kind::Error)
     }
 
+    /// The headers did not say what the message says.
+    fn is_mismatch(&self) -> bool {
+        self.frame().and_then(|f| f.error_code()) == Some(code::HEADER_MISMATCH)
+    }
+
     /// The server knows the modern era, so it is no old one.
     fn is_modern(&self) -> bool {
-        self.frame().and_then(|f| f.error_code()).is_some_and(|code| (-32022..=-32020).contains(&code) || code == -32601)
+        self.frame().and_then(|f| f.error_code()).is_some_and(|code| {
+            (code::UNSUPPORTED_VERSION..=code::HEADER_MISMATCH).contains(&code) || code == code::METHOD_NOT_FOUND
+        })
     }
 
     /// Brings it to the route: as the server's own error, or as one of ours with the status.

@@ -18,7 +18,7 @@ use tokio::task::AbortHandle;
 use super::access::Access;
 use super::client::{self, Outgoing};
 use super::mirror::Schemas;
-use crate::hub::WeakHub;
+use crate::hub::{Hub, WeakHub};
 use crate::upstream::Fate;
 
 /// So often a request is sent on to another place of the same server.
@@ -98,15 +98,23 @@ pub(super) struct State {
     pub(super) schemas: Schemas,
 }
 
+/// The server, over all conversations with it.
+pub(super) struct Target {
+    /// Its address as it was given.
+    pub(super) url: Url,
+    /// The user's headers.
+    pub(super) headers: HeaderMap,
+    pub(super) access: Access,
+    pub(super) client: reqwest::Client,
+    /// How often in a row it could not be reached.
+    pub(super) failures: Cell<u32>,
+}
+
 /// One conversation.
 pub(super) struct Session {
-    /// The address as it was given.
-    pub(super) first_url: Url,
-    pub(super) client: reqwest::Client,
-    pub(super) headers: HeaderMap,
-    pub(super) access: Rc<Access>,
-    pub(super) hub: WeakHub,
-    pub(super) generation: u64,
+    target: Rc<Target>,
+    hub: WeakHub,
+    generation: u64,
     /// The largest message.
     pub(super) limit: usize,
     pub(super) state: RefCell<State>,
@@ -115,7 +123,6 @@ pub(super) struct Session {
     over: Notify,
     is_over: Cell<bool>,
     has_answered: Cell<bool>,
-    failures: Cell<u32>,
 }
 
 /// Something to ask for.
@@ -159,16 +166,9 @@ impl Refused {
 }
 
 impl Session {
-    pub(super) fn new(
-        options: (Url, HeaderMap, Rc<Access>),
-        client: reqwest::Client,
-        hub: WeakHub,
-        generation: u64,
-        limit: usize,
-    ) -> Rc<Self> {
-        let (url, headers, access) = options;
+    pub(super) fn new(target: Rc<Target>, hub: &Hub, generation: u64) -> Rc<Self> {
         let state = State {
-            url: url.clone(),
+            url: target.url.clone(),
             session_id: None,
             legacy_version: None,
             modern_version: None,
@@ -177,25 +177,21 @@ impl Session {
             schemas: Schemas::default(),
         };
         Rc::new(Self {
-            first_url: url,
-            client,
-            headers,
-            access,
-            hub,
+            target,
+            hub: hub.downgrade(),
             generation,
-            limit,
+            limit: hub.limits().message,
             state: RefCell::new(state),
             queued: Cell::new(0),
             over: Notify::new(),
             is_over: Cell::new(false),
             has_answered: Cell::new(false),
-            failures: Cell::new(0),
         })
     }
 
     /// The address for people.
     pub(super) fn name(&self) -> String {
-        client::shown(&self.first_url)
+        client::shown(&self.target.url)
     }
 
     /// It has ended.
@@ -312,13 +308,14 @@ impl Session {
         self.pass(frame, Some(id));
     }
 
-    /// A request could not even be sent. While the server has never answered, the second time ends it.
+    /// A request could not even be sent. While the server has not answered in this conversation, the second time ends it.
     pub(super) fn failed(&self, id: Option<&str>, refused: &Refused) {
         if let Refused::Unreachable { why, .. } = refused
             && !self.has_answered.get()
         {
-            self.failures.set(self.failures.get() + 1);
-            if self.failures.get() > 1 {
+            let failures = &self.target.failures;
+            failures.set(failures.get().saturating_add(1));
+            if failures.get() > 1 {
                 let text = format!("could not be reached: {why}");
                 self.end(Fate { text, ..Fate::default() });
                 return;
@@ -338,9 +335,13 @@ impl Session {
         let mut redirects = 0;
         let mut has_renewed = false;
         loop {
-            let token = self.access.token().await;
-            let mut request =
-                self.client.request(method.clone(), url.clone()).headers(self.headers.clone()).headers(headers.clone());
+            let token = self.target.access.token().await;
+            let mut request = self
+                .target
+                .client
+                .request(method.clone(), url.clone())
+                .headers(self.target.headers.clone())
+                .headers(headers.clone());
             if let Some(value) = token.as_ref().and_then(|t| HeaderValue::try_from(format!("Bearer {t}")).ok()) {
                 let mut value = value;
                 value.set_sensitive(true);
@@ -358,13 +359,14 @@ impl Session {
             };
             let response = sending.await.map_err(|e| Refused::Unreachable { url: self.name(), why: client::why(&e) })?;
             self.has_answered.set(true);
+            self.target.failures.set(0);
             match response.status() {
-                StatusCode::UNAUTHORIZED if self.headers.contains_key(AUTHORIZATION) => {
+                StatusCode::UNAUTHORIZED if self.target.headers.contains_key(AUTHORIZATION) => {
                     return Err(Refused::Header { url: self.name() });
                 }
                 StatusCode::UNAUTHORIZED if !has_renewed => {
                     has_renewed = true;
-                    let renewed = self.access.renew(token.as_deref()).await;
+                    let renewed = self.target.access.renew(token.as_deref()).await;
                     renewed.map_err(|why| Refused::Login { url: self.name(), why })?;
                 }
                 StatusCode::UNAUTHORIZED => {
