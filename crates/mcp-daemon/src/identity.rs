@@ -83,11 +83,7 @@ const NAMES: [&str; 5] = ["NODE_ENV", "NODE_OPTIONS", "PYTHONHOME", "PYTHONPATH"
 
 /// What belongs to a terminal, a session, a desktop, or to a client itself: it differs between callers that mean the same
 /// server. A name ending in `*` stands for all that begin so.
-<<<<<<< HEAD
-const IGNORED: [&str; 67] = [
-=======
-const IGNORED: [&str; 70] = [
->>>>>>> child
+const IGNORED: [&str; 69] = [
     // the shell and the session
     "PWD",
     "OLDPWD",

@@ -278,7 +278,7 @@ impl Daemon {
                 () = tokio::time::sleep(if is_heard { LAST_WORDS / 10 } else { LOOK }) => self.look_at_door().await,
                 () = leave => break,
             }
-            if self.is_over.get() && self.ending.borrow().is_empty() && self.callers.get() == 0 && !self.has_untold() {
+            if self.is_over.get() && is_empty && self.callers.get() == 0 && !self.has_untold() {
                 break;
             }
         }

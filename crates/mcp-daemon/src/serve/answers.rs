@@ -249,6 +249,8 @@ impl Daemon {
         for identity in all {
             self.wait_for(identity).await;
         }
+        // Whoever comes now starts another daemon, while this one has its last words with shims that ask.
+        self.leave();
         self.is_over.set(true);
         self.changed.notify_one();
         names
