@@ -5,7 +5,7 @@ use std::sync::Barrier;
 
 use serde_json::json;
 
-use super::shared::{Client, Shared, calculator, kill, number, servers, wait_gone};
+use super::shared::{Client, Shared, calculator, kill, number, servers, signal, wait_gone};
 use crate::home::Home;
 
 #[test]
@@ -386,4 +386,38 @@ fn newer_version_takes_over_and_an_older_one_joins() {
     let third = shared.status();
     assert_eq!((&third["daemon"]["pid"], servers(&third).len()), (&second["daemon"]["pid"], 1));
     assert_eq!(servers(&third)[0]["clients"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn panic_ends_one_server_and_no_other() {
+    let shared = Shared::new();
+    let mut one = shared.client(&[]);
+    one.open();
+    if !cfg!(feature = "testing") {
+        eprintln!("skipped: built without the feature `testing`, so that nothing panics when asked to");
+        return;
+    }
+    let mut command = shared.shim(&["--name", "panics-for-a-test"], &["/bin/cat"]);
+    command.env("GITHUB_TOKEN", "x");
+    let mut three = Client::start(command);
+    let (ended, said) = three.end();
+    assert_eq!(ended.code(), Some(70), "{said}");
+    assert!(said.contains("`panics-for-a-test` was ended by a bug in mcp: a test wants it"), "{said}");
+    assert_eq!(one.add(1, 2), "3");
+    assert_eq!(servers(&shared.wait("one is left", |s| servers(s).len() == 1))[0]["name"], "calculator");
+}
+
+#[test]
+fn daemon_that_is_asked_to_end_by_a_signal_ends_its_servers_first() {
+    let shared = Shared::new();
+    let mut client = shared.client(&[]);
+    client.open();
+    let status = shared.status();
+    let (daemon, server) = (number(&status["daemon"]["pid"]), number(&servers(&status)[0]["pid"]));
+    signal(daemon, rustix::process::Signal::TERM);
+    let (ended, said) = client.end();
+    assert_eq!((ended.code(), said.trim()), (Some(4), "error: the daemon was asked to end by a signal"));
+    wait_gone(daemon);
+    wait_gone(server);
+    assert!(!shared.home.path(".local/state/mcp/daemon/state.json").exists());
 }

@@ -210,9 +210,14 @@ impl Client {
 /// Kills a process the test has started, or had started.
 #[cfg(unix)]
 pub(crate) fn kill(pid: u32) {
-    use rustix::process::{Pid, Signal, kill_process};
-    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-    kill_process(pid, Signal::KILL).unwrap();
+    signal(pid, rustix::process::Signal::KILL);
+}
+
+/// Sends a signal to a process the test has started, or had started.
+#[cfg(unix)]
+pub(crate) fn signal(pid: u32, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
 }
 
 /// Waits until a process is gone.

@@ -94,6 +94,27 @@ pub(crate) enum Order {
     HandOver,
     /// End; calls may take so long to be answered.
     End(Duration),
+    /// A task on this thread panicked, with these words: nothing here can be relied on any more.
+    Panicked(String),
+}
+
+thread_local! {
+    /// How the hook for panics reaches the thread it runs on. A panic in a task is caught by the runtime and seen by nobody.
+    static OWN: RefCell<Option<mpsc::WeakUnboundedSender<Order>>> = const { RefCell::new(None) };
+}
+
+/// Has a panic on a server's thread end that server, whichever task it was in.
+pub(crate) fn watch_for_panics() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        print(panic);
+        let text = panic.payload_as_str().unwrap_or("a panic");
+        let place = panic.location().map(|l| format!(" ({}:{})", l.file(), l.line())).unwrap_or_default();
+        let _ = OWN.try_with(|own| {
+            let orders = own.try_borrow().ok()?.as_ref()?.upgrade()?;
+            orders.send(Order::Panicked(format!("{text}{place}"))).ok()
+        });
+    }));
 }
 
 /// How things stand.
@@ -123,15 +144,14 @@ pub(crate) enum Report {
 pub(crate) fn start(plan: Plan) -> io::Result<mpsc::UnboundedSender<Order>> {
     let (orders, receiver) = mpsc::unbounded_channel();
     let thread = std::thread::Builder::new().name(plan.name.chars().take(15).collect()).stack_size(1 << 20);
+    let own = orders.downgrade();
     thread.spawn(move || {
+        OWN.with(|o| *o.borrow_mut() = Some(own));
         let (identity, reports) = (plan.identity, plan.reports.clone());
         let ended = std::panic::catch_unwind(AssertUnwindSafe(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             match runtime {
-                Ok(runtime) => {
-                    LocalSet::new().block_on(&runtime, work(plan, receiver));
-                    None
-                }
+                Ok(runtime) => LocalSet::new().block_on(&runtime, work(plan, receiver)).err(),
                 Err(e) => Some(format!("start its runtime: {e}")),
             }
         }));
@@ -154,7 +174,8 @@ struct Signs {
     changed: Notify,
 }
 
-async fn work(plan: Plan, mut orders: mpsc::UnboundedReceiver<Order>) {
+/// Serves to the end. An error is a panic in one of the tasks.
+async fn work(plan: Plan, mut orders: mpsc::UnboundedReceiver<Order>) -> Result<(), String> {
     if let Some(after) = plan.after {
         // An error says the same: it is over.
         let _ = after.await;
@@ -166,7 +187,8 @@ async fn work(plan: Plan, mut orders: mpsc::UnboundedReceiver<Order>) {
         Ok(connector) => connector,
         Err(text) => {
             log.borrow_mut().line("mcp", &text);
-            return refuse_all(&mut orders, &plan.reports, &text).await;
+            refuse_all(&mut orders, &plan.reports, &text).await;
+            return Ok(());
         }
     };
     let hub = Hub::new(Box::new(Shared::new(plan.config)), connector, Limits::default());
@@ -199,10 +221,25 @@ async fn work(plan: Plan, mut orders: mpsc::UnboundedReceiver<Order>) {
             order = orders.recv() => match order {
                 Some(Order::Join(joining)) => {
                     joins += 1;
+                    #[cfg(feature = "testing")]
+                    if plan.name == "panics-for-a-test" {
+                        tokio::task::spawn_local(async { panic!("a test wants it") });
+                    }
                     let wish = Rc::new(Notify::new());
                     wishes.retain(|w| w.strong_count() > 0);
                     wishes.push(Rc::downgrade(&wish));
-                    sessions.spawn_local(session::serve(hub.clone(), joining, wish, plan.reports.clone()));
+                    // The route hears of the client only when its task gets its first turn.
+                    signs.idle_since.set(None);
+                    let serving = session::serve(hub.clone(), joining, wish, plan.reports.clone());
+                    let (hub, signs) = (hub.clone(), Rc::clone(&signs));
+                    sessions.spawn_local(async move {
+                        serving.await;
+                        // One whose socket could not be taken over never was a client.
+                        if signs.idle_since.get().is_none() && hub.status().clients.is_empty() {
+                            signs.idle_since.set(Some(Instant::now()));
+                            signs.changed.notify_one();
+                        }
+                    });
                     while sessions.try_join_next().is_some() {}
                 }
                 Some(Order::Start) => hub.start(),
@@ -217,6 +254,7 @@ async fn work(plan: Plan, mut orders: mpsc::UnboundedReceiver<Order>) {
                 }
                 Some(Order::HandOver) => wishes.iter().filter_map(Weak::upgrade).for_each(|wish| wish.notify_one()),
                 Some(Order::End(patience)) => break patience,
+                Some(Order::Panicked(text)) => return Err(text),
                 // The daemon's main thread is gone.
                 None => break Duration::ZERO,
             },
@@ -228,6 +266,7 @@ async fn work(plan: Plan, mut orders: mpsc::UnboundedReceiver<Order>) {
         }
     };
     end(hub, &signs, sessions, web, patience).await;
+    Ok(())
 }
 
 /// Takes what a server says beside the protocol: where it said it, and the line.
@@ -261,7 +300,7 @@ async fn refuse_all(orders: &mut mpsc::UnboundedReceiver<Order>, reports: &mpsc:
                 let status = Status { state: "failed".to_owned(), reason: Some(text.to_owned()), ..Status::default() };
                 let _ = reply.send(Snapshot { status, ..Snapshot::default() });
             }
-            Order::End(_) => return,
+            Order::End(_) | Order::Panicked(_) => return,
             Order::Start | Order::Lifetime(_) | Order::HandOver => {}
         }
     }

@@ -23,7 +23,7 @@ use mcp_os::{clock, detach, private};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::LocalSet;
 
-use crate::backend::Report;
+use crate::backend::{self, Report};
 use crate::ensure::READY;
 use crate::hello::Why;
 use crate::identity::Identity;
@@ -140,6 +140,7 @@ pub fn run(dirs: &Dirs) -> Result<(), ServeError> {
     let place = &Place::new(&dirs.daemon);
     detach::settle();
     detach::raise_open_files();
+    backend::watch_for_panics();
     place.prepare()?;
     let io = |what, path: PathBuf| move |source| ServeError::Io { what, path, source };
     let lock = link::take_lock(&place.lock()).map_err(io("lock", place.lock()))?;
@@ -185,9 +186,28 @@ pub fn run(dirs: &Dirs) -> Result<(), ServeError> {
         log_line(&format!("daemon {} started, process {}", daemon.version, daemon.pid));
         detach::report(READY);
         daemon.start_persistent();
+        let ending = Rc::clone(&daemon);
+        tokio::task::spawn_local(async move {
+            terminated().await;
+            log_line("asked to end by a signal");
+            ending.stop_all(&Why::End(4, "the daemon was asked to end by a signal".to_owned())).await;
+        });
         daemon.work(received).await;
         Ok(())
     })
+}
+
+/// Until somebody asks this process to end.
+async fn terminated() {
+    #[cfg(unix)]
+    if let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        return;
+    }
+    let _ = tokio::signal::ctrl_c().await;
 }
 
 /// Tidies up where no daemon runs: logs of servers that are gone, sockets and records nobody needs. Returns what was removed.
@@ -258,7 +278,7 @@ impl Daemon {
                 () = tokio::time::sleep(if is_heard { LAST_WORDS / 10 } else { LOOK }) => self.look_at_door().await,
                 () = leave => break,
             }
-            if self.is_over.get() && self.ending.borrow().is_empty() && self.callers.get() == 0 && !self.has_untold() {
+            if self.is_over.get() && is_empty && self.callers.get() == 0 && !self.has_untold() {
                 break;
             }
         }

@@ -114,10 +114,11 @@ impl Daemon {
             }
             Err(refusal) => return refuse(caller, refusal).await,
         };
+        self.expect(identity, true);
         if !waits {
             let name = self.servers.borrow().get(&identity).map(|s| s.name.clone()).unwrap_or_default();
             if caller.say(Answer::Ok(id, name).to_string().as_bytes()).await.is_err() {
-                return;
+                return self.expect(identity, false);
             }
         }
         let pid = caller.pid().or(Some(wish.call.pid).filter(|pid| *pid != 0));
@@ -127,7 +128,10 @@ impl Daemon {
         });
         match caller.into_stream() {
             Ok(stream) => self.join(identity, Joining { session, stream, early, pid, ticket, isolation: key }),
-            Err(e) => log_line(&format!("hand over a connection: {e}")),
+            Err(e) => {
+                log_line(&format!("hand over a connection: {e}"));
+                self.expect(identity, false);
+            }
         }
     }
 
@@ -158,7 +162,9 @@ impl Daemon {
             Request::Status => Reply::Status(Box::new(self.report().await)),
             Request::Url { name } => self.url(&name).await,
             Request::Stop { name: Some(name) } => self.stop(&name).await,
-            Request::Stop { name: None } => self.stop_all().await,
+            Request::Stop { name: None } => {
+                Reply::Done(self.stop_all(&Why::End(0, "the daemon was stopped by `mcp daemon stop`".to_owned())).await)
+            }
             Request::Start { name } => self.start(name.as_deref()),
             Request::Gc => self.tidy().await,
             Request::Leave => {
@@ -236,15 +242,18 @@ impl Daemon {
         let _ = ended.await;
     }
 
-    async fn stop_all(self: &Rc<Self>) -> Reply {
-        let why = Why::End(0, "the daemon was stopped by `mcp daemon stop`".to_owned());
+    /// Ends all servers, and then the daemon. Returns the names of the servers.
+    pub(super) async fn stop_all(&self, why: &Why) -> Vec<String> {
         let all: Vec<Identity> = self.servers.borrow().keys().copied().collect();
-        let names: Vec<String> = all.iter().filter_map(|identity| self.end_server(*identity, &why)).collect();
+        let names: Vec<String> = all.iter().filter_map(|identity| self.end_server(*identity, why)).collect();
         for identity in all {
             self.wait_for(identity).await;
         }
+        // Whoever comes now starts another daemon, while this one has its last words with shims that ask.
+        self.leave();
         self.is_over.set(true);
-        Reply::Done(names)
+        self.changed.notify_one();
+        names
     }
 
     fn start(self: &Rc<Self>, name: Option<&str>) -> Reply {

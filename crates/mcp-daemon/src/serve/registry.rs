@@ -275,16 +275,26 @@ impl Daemon {
         self.last_session.get()
     }
 
-    /// Sends a client to its server.
+    /// A client is about to be sent to a server, which must not end meanwhile; or is not, after all.
+    pub(super) fn expect(&self, identity: Identity, comes: bool) {
+        if let Some(server) = self.servers.borrow_mut().get_mut(&identity) {
+            server.joins = if comes { server.joins + 1 } else { server.joins.saturating_sub(1) };
+        }
+    }
+
+    /// Sends a client that was expected to its server.
     pub(super) fn join(&self, identity: Identity, joining: backend::Joining) {
         let session = joining.session;
         self.sessions.borrow_mut().insert(session, Session { identity, fate: None });
-        let mut servers = self.servers.borrow_mut();
-        let sent = servers.get_mut(&identity).map(|server| {
-            server.joins += 1;
-            server.orders.send(Order::Join(joining)).is_ok()
+        let hands_over = self.is_leaving.get() && self.door.borrow().is_some();
+        let sent = self.servers.borrow().get(&identity).map(|server| {
+            let sent = server.orders.send(Order::Join(joining)).is_ok();
+            if hands_over {
+                // It came in the last moment, when the others had been told already.
+                let _ = server.orders.send(Order::HandOver);
+            }
+            sent
         });
-        drop(servers);
         if sent != Some(true) {
             self.end_session(session, Why::End(4, "the server's thread ended".to_owned()));
         }

@@ -38,6 +38,10 @@ impl Shared {
         if client.via != Via::Stdio || !client.open.is_empty() || !client.asked.is_empty() || is_waiting || is_parked {
             return None;
         }
+        if let Some((_, brought)) = self.resuming.iter().find(|(p, _)| *p == peer) {
+            // It was just taken over, and goes on before the server has opened here: what it brought is what it takes along.
+            return serde_json::to_string(brought).ok();
+        }
         let uris = self.subscribers.of(Subscriber::Client(peer)).into_iter().chain(client.wishes.uris()).collect();
         let ticket = Ticket {
             era: client.era?,
