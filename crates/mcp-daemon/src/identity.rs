@@ -83,7 +83,7 @@ const NAMES: [&str; 5] = ["NODE_ENV", "NODE_OPTIONS", "PYTHONHOME", "PYTHONPATH"
 
 /// What belongs to a terminal, a session, a desktop, or to a client itself: it differs between callers that mean the same
 /// server. A name ending in `*` stands for all that begin so.
-const IGNORED: [&str; 70] = [
+const IGNORED: [&str; 71] = [
     // the shell and the session
     "PWD",
     "OLDPWD",
@@ -151,6 +151,8 @@ const IGNORED: [&str; 70] = [
     "CONTINUE*",
     "AMP_*",
     "FACTORY_*",
+    // Copilot hands its own settings for git to every server
+    "GIT_CONFIG_*",
     "VSCODE*",
     "ELECTRON*",
     "ANTHROPIC_*",
