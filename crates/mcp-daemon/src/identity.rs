@@ -150,6 +150,8 @@ const IGNORED: &[&str] = &[
     "CONTINUE*",
     "AMP_*",
     "FACTORY_*",
+    // Copilot hands its own settings for git to every server
+    "GIT_CONFIG_*",
     "VSCODE*",
     "ELECTRON*",
     "ANTHROPIC_*",
