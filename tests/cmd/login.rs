@@ -17,7 +17,7 @@ fn request(stream: &mut TcpStream) -> Option<(String, String)> {
         }
         let line = line.trim_end().to_ascii_lowercase();
         if target.is_empty() {
-            target = line.split(' ').nth(1)?.to_owned();
+            line.split(' ').nth(1)?.clone_into(&mut target);
         }
         if let Some(value) = line.strip_prefix("content-length: ") {
             length = value.parse().ok()?;
@@ -60,7 +60,7 @@ fn server() -> String {
                 }
                 "/register" => answer(&mut stream, "201 Created", json, r#"{"client_id":"c","redirect_uris":[]}"#),
                 "/token" => {
-                    answer(&mut stream, "200 OK", json, r#"{"access_token":"secret-1","token_type":"Bearer","expires_in":7200}"#)
+                    answer(&mut stream, "200 OK", json, r#"{"access_token":"secret-1","token_type":"Bearer","expires_in":7200}"#);
                 }
                 "/mcp" => answer(&mut stream, "401 Unauthorized", "WWW-Authenticate: Bearer\r\n", ""),
                 _ => answer(&mut stream, "404 Not Found", "", ""),

@@ -83,7 +83,7 @@ const NAMES: [&str; 5] = ["NODE_ENV", "NODE_OPTIONS", "PYTHONHOME", "PYTHONPATH"
 
 /// What belongs to a terminal, a session, a desktop, or to a client itself: it differs between callers that mean the same
 /// server. A name ending in `*` stands for all that begin so.
-const IGNORED: [&str; 69] = [
+const IGNORED: &[&str] = &[
     // the shell and the session
     "PWD",
     "OLDPWD",
@@ -150,6 +150,8 @@ const IGNORED: [&str; 69] = [
     "CONTINUE*",
     "AMP_*",
     "FACTORY_*",
+    // Copilot hands its own settings for git to every server
+    "GIT_CONFIG_*",
     "VSCODE*",
     "ELECTRON*",
     "ANTHROPIC_*",

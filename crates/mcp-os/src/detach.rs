@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 pub fn spawn(program: &Path, args: &[&str], errors: File, vars: &[(&str, &OsStr)]) -> io::Result<Child> {
     let mut command = Command::new(program);
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors).current_dir(root());
-    command.envs(vars.iter().copied());
+    command.envs(vars.iter().copied()).env(STEP_ASIDE, "1");
     #[cfg(windows)]
     {
         use std::os::windows::process::CommandExt as _;
@@ -20,6 +20,20 @@ pub fn spawn(program: &Path, args: &[&str], errors: File, vars: &[(&str, &OsStr)
         command.creation_flags(FLAGS);
     }
     command.spawn()
+}
+
+/// Set for a program that is to start itself once more and end.
+const STEP_ASIDE: &str = "MCP_STEP_ASIDE";
+
+/// Starts this program once more with the same arguments and pipes, if it was started by [`spawn`]; `true`: it was, and this
+/// process has to end. Some clients end everything below the process they started, going by who is whose parent (seen with
+/// OpenCode 1.18): what outlives its caller must not be its child.
+pub fn step_aside() -> bool {
+    if !cfg!(unix) || std::env::var_os(STEP_ASIDE).is_none() {
+        return false;
+    }
+    let Ok(program) = std::env::current_exe() else { return false };
+    Command::new(program).args(std::env::args_os().skip(1)).env_remove(STEP_ASIDE).spawn().is_ok()
 }
 
 /// A directory that is always there, so that none is kept from being removed.

@@ -130,6 +130,9 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
 
 /// The daemon, started without the rest of the program.
 pub(crate) fn run_here() -> ExitCode {
+    if mcp_os::detach::step_aside() {
+        return ExitCode::SUCCESS;
+    }
     let ended = match Dirs::from_env(&|name| std::env::var_os(name)) {
         Ok(dirs) => serve::run(&dirs).map_err(|e| told(&e)).err(),
         Err(error) => {
