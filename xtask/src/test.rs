@@ -36,7 +36,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let mut command = cargo();
     // The processes under test are built behind a feature.
     command
-        .args(["test", "--workspace", "--features", "mcp-servers/testing,mcp-daemon/testing", "--no-fail-fast", "--"])
+        .args(["test", "--workspace", "--features", "testing", "--no-fail-fast", "--"])
         .args(&options.passed_on);
     command.env(install::CACHE_VARIABLE, &cache);
     if options.all_clients {
