@@ -14,8 +14,8 @@ TOOLS = [
     ("touch", "Announces that the watched resource changed", _schema()),
 ]
 
-# SDK clients forget who waits for progress as soon as the answer is read, and may read both at once.
-PAUSE = 0.05
+# SDK clients forget who waits for progress as soon as the answer is read, and on a busy machine they read both at once.
+PAUSE = 0.3
 
 FORM = _schema(answer="string")
 

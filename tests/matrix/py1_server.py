@@ -50,7 +50,7 @@ async def call_tool(name: str, arguments: dict) -> list[types.TextContent]:
             for done in (0, 50, 100):
                 if token is not None:
                     await context.session.send_progress_notification(token, done, 100)
-                await anyio.sleep(PAUSE)
+            await anyio.sleep(PAUSE)
             said = "All steps are done."
         case "ask":
             answer = await context.session.elicit(arguments["question"], FORM, related_request_id=context.request_id)

@@ -50,7 +50,7 @@ async def call_tool(context, params):
         case "count":
             for done in (0, 50, 100):
                 await context.session.report_progress(done, 100)
-                await anyio.sleep(PAUSE)
+            await anyio.sleep(PAUSE)
             said = "All steps are done."
         case "ask":
             if context.protocol_version >= "2026-07-28":

@@ -2,8 +2,8 @@
 
 import { setTimeout } from 'node:timers/promises';
 
-// SDK clients forget who waits for progress as soon as the answer is read, and may read both at once.
-const PAUSE = 50;
+// SDK clients forget who waits for progress as soon as the answer is read, and on a busy machine they read both at once.
+const PAUSE = 300;
 
 const text = { type: 'string' };
 const number = { type: 'number' };
@@ -50,8 +50,8 @@ export async function describe({ name, arguments: args, _meta }, { progress, tou
         if (_meta?.progressToken !== undefined) {
           await progress({ progressToken: _meta.progressToken, progress: done, total: 100 });
         }
-        await setTimeout(PAUSE);
       }
+      await setTimeout(PAUSE);
       return said('All steps are done.');
     case 'ask': {
       const { answer, result } = await ask(args.question);

@@ -205,8 +205,8 @@ async fn progress(context: &RequestContext<RoleServer>) -> Result<CallToolRespon
             context.peer.notify_progress(progress).await.map_err(gone)?;
         }
     }
-    // Clients forget who waits for progress as soon as the answer is read, and may read both at once.
-    tokio::time::sleep(PAUSE).await;
+    // Clients forget who waits for progress as soon as the answer is read, and on a busy machine they read both at once.
+    tokio::time::sleep(6 * PAUSE).await;
     Ok(text("All steps are done.").into())
 }
 
