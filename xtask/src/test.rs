@@ -35,9 +35,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
 
     let mut command = cargo();
     // The processes under test are built behind a feature.
-    command
-        .args(["test", "--workspace", "--features", "testing", "--no-fail-fast", "--"])
-        .args(&options.passed_on);
+    command.args(["test", "--workspace", "--features", "testing", "--no-fail-fast", "--"]).args(&options.passed_on);
     command.env(install::CACHE_VARIABLE, &cache);
     if options.all_clients {
         command.env("MCP_TEST_ALL_CLIENTS", "1");
