@@ -112,8 +112,10 @@ impl Shared {
         let Some(client) = self.clients.remove(&peer) else { return };
         self.waiting.retain(|(p, ..)| *p != peer);
         self.resuming.retain(|(p, _)| *p != peer);
-        for id in client.open.values() {
-            self.cancel_call(*id, Some("client disconnected"));
+        let mut open: Vec<u64> = client.open.values().copied().collect();
+        open.sort_unstable();
+        for id in open {
+            self.cancel_call(id, Some("client disconnected"));
         }
         for id in &client.asked {
             self.nested_failed(*id, "client disconnected");
@@ -141,7 +143,8 @@ impl Shared {
         if client.is_legacy() {
             return;
         }
-        let open: Vec<u64> = client.open.values().copied().collect();
+        let mut open: Vec<u64> = client.open.values().copied().collect();
+        open.sort_unstable();
         for id in open {
             if self.calls.get(&id).is_some_and(|c| c.stream == stream) {
                 self.cancel_call(id, Some("the client closed the stream"));

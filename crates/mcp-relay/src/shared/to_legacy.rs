@@ -341,11 +341,12 @@ impl Shared {
         }
     }
 
-    fn forget_parked(&mut self, handles: Vec<String>, why: &str) {
-        for handle in handles {
-            if let Some(Parked { what: What::Call(id), .. }) = self.parked.remove(&handle) {
-                self.cancel_call(id, Some(why));
-            }
+    fn forget_parked(&mut self, handles: &[String], why: &str) {
+        let gone = handles.iter().filter_map(|handle| self.parked.remove(handle));
+        let mut calls: Vec<u64> = gone.filter_map(|p| if let What::Call(id) = p.what { Some(id) } else { None }).collect();
+        calls.sort_unstable();
+        for id in calls {
+            self.cancel_call(id, Some(why));
         }
     }
 
@@ -354,8 +355,8 @@ impl Shared {
     }
 
     pub(super) fn forget_parked_of(&mut self, peer: PeerId) {
-        let handles = self.parked.iter().filter(|(_, p)| p.owner == Some(peer)).map(|(h, _)| h.clone()).collect();
-        self.forget_parked(handles, "client disconnected");
+        let handles: Vec<String> = self.parked.iter().filter(|(_, p)| p.owner == Some(peer)).map(|(h, _)| h.clone()).collect();
+        self.forget_parked(&handles, "client disconnected");
     }
 
     /// The server is gone, and with it what was parked in it.
@@ -371,8 +372,8 @@ impl Shared {
         for id in due {
             self.ask_back(id);
         }
-        let expired = self.parked.iter().filter(|(_, p)| p.expires <= now).map(|(h, _)| h.clone()).collect();
-        self.forget_parked(expired, "the client did not come back with its answers");
+        let expired: Vec<String> = self.parked.iter().filter(|(_, p)| p.expires <= now).map(|(h, _)| h.clone()).collect();
+        self.forget_parked(&expired, "the client did not come back with its answers");
     }
 
     pub(super) fn wake_parked(&self) -> Option<Instant> {
