@@ -26,8 +26,8 @@ pub fn spawn(program: &Path, args: &[&str], errors: File, vars: &[(&str, &OsStr)
 const STEP_ASIDE: &str = "MCP_STEP_ASIDE";
 
 /// Starts this program once more with the same arguments and pipes, if it was started by [`spawn`]; `true`: it was, and this
-/// process has to end. Some clients end everything below the process they started, going by who is whose parent (seen with
-/// OpenCode 1.18): what outlives its caller must not be its child.
+/// process has to end. A client may end everything below the process it started, going by who is whose parent: what
+/// outlives its caller must not be its child. (A daemon was gone after OpenCode 1.18 had been run; this is the likely cause.)
 pub fn step_aside() -> bool {
     if !cfg!(unix) || std::env::var_os(STEP_ASIDE).is_none() {
         return false;
