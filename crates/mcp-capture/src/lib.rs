@@ -1,0 +1,23 @@
+//! The record of what was said between clients and servers: the append-only file that is the truth, its index, operations
+//! made of frames, the filter language, and the replacing of secrets.
+//!
+//! The traffic's side is a [`Sink`]: it numbers a copy and queues it, in less than a microsecond, and never waits. A
+//! [`Recorder`] owns the thread that writes. The viewer's side is a [`Session`]: it opens a file that may still be growing,
+//! holds the index and the [`rows`](exchange) made from it, and decodes only what is shown. [`Store`] knows where the files
+//! are. It knows nothing of transports and terminals.
+
+pub mod event;
+pub mod file;
+pub mod index;
+pub mod recorder;
+pub mod redact;
+pub mod ring;
+pub mod scan;
+pub mod store;
+pub mod write;
+
+pub use event::{Direction, Event, Flags, Header, Hop, Record, Stamp};
+pub use recorder::{Options, Recorder};
+pub use redact::Redactor;
+pub use ring::{Limits, Sink};
+pub use write::{Output, Summary, WriteError};
