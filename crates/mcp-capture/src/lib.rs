@@ -7,17 +7,23 @@
 //! are. It knows nothing of transports and terminals.
 
 pub mod event;
+pub mod exchange;
 pub mod file;
 pub mod index;
+pub mod reader;
 pub mod recorder;
 pub mod redact;
 pub mod ring;
 pub mod scan;
+pub mod session;
 pub mod store;
 pub mod write;
 
 pub use event::{Direction, Event, Flags, Header, Hop, Record, Stamp};
+pub use exchange::{EndedBy, Row, RowFlags, RowKind, Rows, Status};
+pub use reader::{Part, ReadError};
 pub use recorder::{Options, Recorder};
 pub use redact::Redactor;
 pub use ring::{Limits, Sink};
+pub use session::{Changes, Needle, PeerInfo, Session};
 pub use write::{Output, Summary, WriteError};

@@ -2,6 +2,7 @@
 
 use std::hash::{BuildHasher as _, Hasher as _};
 
+pub mod marks;
 pub mod names;
 
 /// A name for a new session: sixteen hexadecimal digits nobody else has.
