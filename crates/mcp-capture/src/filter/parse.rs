@@ -265,7 +265,10 @@ impl Parser {
                 }
             }
             _ => {
-                let hint = near_key(key).map(|near| format!("did you mean `{near}{sign}`?"));
+                // A number goes with other signs than a text does.
+                let fits = |word: &&'static str| NUMBERS.contains(word) != matches!(sign, ":" | "=" | "~");
+                let near = nearest(key, keys().filter(fits)).or_else(|| near_key(key));
+                let hint = near.map(|near| format!("did you mean `{near}{sign}`?"));
                 let words = || format!("there are {}", keys().collect::<Vec<_>>().join(", "));
                 Err(fault(at.clone(), format!("there is no `{key}{sign}`"), hint.or_else(|| Some(words()))))
             }
