@@ -8,7 +8,7 @@ use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use mcp_capture::{Direction, Filter, Hop, Needle, Options, Recorder, Redactor, Rows, Session};
 
-const LONG: Duration = Duration::from_secs(600);
+const LONG: Duration = Duration::from_mins(10);
 
 fn call(id: u32) -> Bytes {
     Bytes::from(format!(
