@@ -9,6 +9,7 @@ pub mod browser;
 pub mod clock;
 pub mod detach;
 pub mod dirs;
+pub mod extent;
 pub mod file;
 pub mod guard;
 pub mod journal;

@@ -99,6 +99,11 @@ pub fn append(path: &Path) -> io::Result<File> {
     options().append(true).create(true).open(path)
 }
 
+/// Makes a file that must not be there yet, for writing and reading.
+pub fn create_new(path: &Path) -> io::Result<File> {
+    options().read(true).write(true).create_new(true).open(path)
+}
+
 /// Opens a file whose content does not matter, to be locked.
 pub fn lockable(path: &Path) -> io::Result<File> {
     options().read(true).write(true).create(true).truncate(false).open(path)
