@@ -5,6 +5,9 @@
 
 #![expect(clippy::trivially_copy_pass_by_ref, reason = "a theme may grow; every view takes it alike")]
 
+pub mod chart;
+pub mod diff;
+pub mod form;
 pub mod keymap;
 pub mod list;
 pub mod pager;
@@ -12,6 +15,7 @@ pub mod palette;
 pub mod popup;
 pub mod prompt;
 mod scan;
+pub mod terminal;
 #[cfg(test)]
 mod testing;
 pub mod text;

@@ -411,7 +411,7 @@ fn holds_container(spelled: &[u8]) -> bool {
 }
 
 /// A member in a path: `.name`, or `["odd name"]`.
-fn step(key: &str) -> String {
+pub(crate) fn step(key: &str) -> String {
     let mut letters = key.chars();
     let is_plain = letters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
         && letters.all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
