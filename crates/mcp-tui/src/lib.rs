@@ -7,6 +7,7 @@
 
 pub mod chart;
 pub mod diff;
+pub mod app;
 pub mod form;
 pub mod keymap;
 pub mod list;

@@ -59,6 +59,11 @@ pub fn frame(area: Rect, title: &str, buffer: &mut Buffer, theme: &Theme) -> Opt
     Some(Rect { x: area.x + 1, y: area.y + 1, width: area.width - 2, height: area.height - 2 })
 }
 
+/// What is inside the frame of a place.
+pub fn frame_inside(area: Rect) -> Rect {
+    Rect { x: area.x + 1, y: area.y + 1, width: area.width.saturating_sub(2), height: area.height.saturating_sub(2) }
+}
+
 /// A page of text in a frame, with a search.
 #[derive(Clone, Debug)]
 pub struct Page {
