@@ -134,7 +134,7 @@ impl App {
     pub(super) fn compare_with_mark(&mut self, row: &Row) {
         let Some(open) = &self.open else { return };
         let marked = open.marked_rows().into_iter().filter(|r| *r != row.number).next_back().and_then(|r| open.row(r));
-        let Some(marked) = marked else { return self.say(Tone::Warn, "mark another call with `m` first") };
+        let Some(marked) = marked else { return self.say(Tone::Warning, "mark another call with `m` first") };
         let (left, right) = (whole(&open.session, &marked), whole(&open.session, row));
         let names = (format!("#{}", marked.sequence), format!("#{}", row.sequence));
         self.show_difference(&left, &right, names);
@@ -150,14 +150,14 @@ impl App {
     fn show_difference(&mut self, left: &Bytes, right: &Bytes, names: (String, String)) {
         match diff::compare(left, right) {
             Some(rows) => self.overlay = Some(Overlay::Diff(Box::new(Comparison::new(rows, names.0, names.1)))),
-            None => self.say(Tone::Bad, "one of the two is not JSON: there is nothing to compare by structure"),
+            None => self.say(Tone::Failure, "one of the two is not JSON: there is nothing to compare by structure"),
         }
     }
 
     /// A form with what was recorded in it.
     pub(super) fn edit_and_send(&mut self, row: &Row) {
         let Some(open) = &self.open else { return };
-        let Some((method, params)) = open.request(row) else { return self.say(Tone::Bad, "the request cannot be read") };
+        let Some((method, params)) = open.request(row) else { return self.say(Tone::Failure, "the request cannot be read") };
         if method == "tools/call" {
             let tool = object::get_string(&params, "name").unwrap_or_default();
             let arguments = object::get(&params, "arguments").map(str::to_owned);
@@ -214,7 +214,7 @@ impl App {
         };
         match text {
             Some(text) => effects.push(Effect::CopyText(text)),
-            None => self.say(Tone::Warn, "there is nothing to copy"),
+            None => self.say(Tone::Warning, "there is nothing to copy"),
         }
     }
 

@@ -11,10 +11,9 @@ use std::time::Instant;
 use crossterm::event::Event;
 use mcp_capture::RowKind;
 use mcp_capture::event::Mark;
-use mcp_wire::object;
 use ratatui::layout::Rect;
 
-use crate::diff::{self, Comparison};
+
 use crate::keymap::{Action, Keymap, Press};
 use crate::popup::{Page, Toasts, Tone};
 use crate::prompt::Prompt;
@@ -178,8 +177,8 @@ impl App {
             Msg::Sessions(lines) => self.sessions.set(lines),
             Msg::Opened(session) => self.opened(session, effects),
             Msg::OpenedOther(session) => self.compare_sessions(&session),
-            Msg::Failed(text) => self.toasts.say(Tone::Bad, text, now),
-            Msg::Done(text) => self.toasts.say(Tone::Good, text, now),
+            Msg::Failed(text) => self.toasts.say(Tone::Failure, text, now),
+            Msg::Done(text) => self.toasts.say(Tone::Done, text, now),
             Msg::Live(live) => {
                 if let Some(open) = &mut self.open {
                     open.live = live;
@@ -220,7 +219,7 @@ impl App {
         match self.open.as_mut().map(Open::refresh) {
             Some(Ok(true)) => After::Draw,
             Some(Err(e)) => {
-                self.toasts.say(Tone::Bad, e, now);
+                self.toasts.say(Tone::Failure, e, now);
                 After::Draw
             }
             _ => After::Nothing,
@@ -298,7 +297,7 @@ impl App {
                     effects.push(Effect::Open(marked));
                     effects.push(Effect::OpenOther(line.path));
                 } else {
-                    self.say(Tone::Warn, "mark the first session with `m`, then press `D` on the second");
+                    self.say(Tone::Warning, "mark the first session with `m`, then press `D` on the second");
                 }
             }
             Action::Delete if is_recorded => {
@@ -311,7 +310,7 @@ impl App {
                 self.overlay = Some(Overlay::Confirm(confirm, Box::new(Effect::Delete(line.path))));
             }
             Action::Export | Action::WriteCassette if is_recorded => {
-                self.say(Tone::Warn, "open the session first; then `x` exports and `w` writes a recording to answer from");
+                self.say(Tone::Warning, "open the session first; then `x` exports and `w` writes a recording to answer from");
             }
             Action::Undo => effects.push(Effect::ShowDetach(line.server)),
             _ => {}
@@ -384,7 +383,7 @@ impl App {
             Action::CallTool => {
                 let tools = open.tool_names();
                 if tools.is_empty() {
-                    return self.say(Tone::Warn, "no list of this session names a tool");
+                    return self.say(Tone::Warning, "no list of this session names a tool");
                 }
                 return self.menu("tool", tools.into_iter().map(|t| (t.clone(), "call it".to_owned(), Choice::Tool(t))));
             }
@@ -400,7 +399,7 @@ impl App {
                 return effects.push(Effect::ShowDetach(server));
             }
             Action::Restart if open.live.can_act => return effects.push(Effect::Restart),
-            Action::Restart => return self.say(Tone::Warn, "nobody holds this server: it cannot be restarted from here"),
+            Action::Restart => return self.say(Tone::Warning, "nobody holds this server: it cannot be restarted from here"),
             Action::Release | Action::Drop | Action::EditHeld | Action::ReleaseAll => return self.held(action, effects),
             Action::Breakpoint => {
                 let about = self.about_selected();
@@ -408,14 +407,14 @@ impl App {
             }
             Action::JumpToMark => {
                 if !open.next_mark() {
-                    self.say(Tone::Warn, "nothing is marked: `m` marks a row");
+                    self.say(Tone::Warning, "nothing is marked: `m` marks a row");
                 }
                 return;
             }
             Action::Verify => {
                 let rows = open.marked_rows();
                 if rows.is_empty() {
-                    return self.say(Tone::Warn, "mark calls with `m` first");
+                    return self.say(Tone::Warning, "mark calls with `m` first");
                 }
                 return effects.push(Effect::Verify(rows));
             }
@@ -579,7 +578,7 @@ impl App {
         let Some(open) = &mut self.open else { return };
         let text = if open.filter_text.is_empty() { term.to_owned() } else { format!("({}) {term}", open.filter_text) };
         if let Err(e) = open.set_filter(&text) {
-            self.say(Tone::Bad, e.to_string());
+            self.say(Tone::Failure, e.to_string());
         }
     }
 
@@ -604,7 +603,7 @@ impl App {
                 page.update(action);
             }
         } else if !open.next_trouble(is_back) {
-            self.say(Tone::Good, if is_back { "no trouble before this" } else { "no trouble after this" });
+            self.say(Tone::Done, if is_back { "no trouble before this" } else { "no trouble after this" });
         }
     }
 
@@ -612,7 +611,7 @@ impl App {
         let words = self.search_words.clone();
         let found = self.open.as_mut().and_then(|open| open.detail.page().as_mut()).is_some_and(|page| page.search(&words));
         if !found {
-            self.say(Tone::Warn, format!("`{words}` is not in this payload"));
+            self.say(Tone::Warning, format!("`{words}` is not in this payload"));
         }
     }
 
@@ -640,7 +639,7 @@ impl App {
         }
         let here = open.selected_row().and_then(|row| open.row(row)).map(|row| row.sequence);
         let held = open.live.held.iter().find(|h| Some(h.sequence) == here).or(open.live.held.first()).cloned();
-        let Some(held) = held else { return self.say(Tone::Warn, "nothing is held: `b` sets a breakpoint") };
+        let Some(held) = held else { return self.say(Tone::Warning, "nothing is held: `b` sets a breakpoint") };
         match action {
             Action::Release => effects.push(Effect::Release(held.id, None)),
             Action::Drop => effects.push(Effect::DropHeld(held.id)),
@@ -650,7 +649,7 @@ impl App {
 
     fn replay(&mut self, row: &mcp_capture::Row, effects: &mut Vec<Effect>) {
         let Some(open) = &self.open else { return };
-        let Some((method, params)) = open.request(row) else { return self.say(Tone::Bad, "the request cannot be read") };
+        let Some((method, params)) = open.request(row) else { return self.say(Tone::Failure, "the request cannot be read") };
         if self.needs_target() {
             self.pending_send = Some((method, params));
             return self.ask_target();

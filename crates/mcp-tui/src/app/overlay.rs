@@ -281,7 +281,7 @@ impl App {
             Of::SearchPage(below) => {
                 let mut page = below.0.clone();
                 if !page.pager().search(line) {
-                    self.say(Tone::Warn, format!("`{line}` is not on this page"));
+                    self.say(Tone::Warning, format!("`{line}` is not on this page"));
                 }
                 self.overlay = Some(Overlay::Page(page));
             }
@@ -333,7 +333,7 @@ impl App {
     pub(super) fn send(&mut self, method: String, params: String, effects: &mut Vec<Effect>) {
         let target = self.target.unwrap_or(Target::Fresh);
         effects.push(Effect::Send { target, method, params });
-        self.say(Tone::Good, "sent");
+        self.say(Tone::Done, "sent");
     }
 
     fn choose(&mut self, choice: Choice, effects: &mut Vec<Effect>) {
