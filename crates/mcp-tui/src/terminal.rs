@@ -39,6 +39,10 @@ pub enum Wake {
     Tick,
     /// SIGTERM or SIGHUP, or an interrupt from outside: leave.
     Quit,
+    /// SIGTSTP from outside; the loop sees to it itself.
+    Suspend,
+    /// SIGCONT: the shell may have changed the terminal; the loop sees to it itself.
+    Resumed,
 }
 
 /// What the screen wants of the terminal after it took a message.
@@ -206,9 +210,20 @@ impl Session {
                 // Only the time for a draw has come.
                 continue;
             };
-            if wake == Wake::Changed {
+            match wake {
                 // Whatever changes from here on wakes us again.
-                self.is_pending.store(false, Ordering::Release);
+                Wake::Changed => self.is_pending.store(false, Ordering::Release),
+                Wake::Suspend => {
+                    self.outside(signals::stop)?;
+                    wants_draw = true;
+                    continue;
+                }
+                Wake::Resumed => {
+                    self.outside(|| ())?;
+                    wants_draw = true;
+                    continue;
+                }
+                _ => {}
             }
             let after = screen.update(wake, Instant::now(), &mut effects);
             for effect in effects.drain(..) {
