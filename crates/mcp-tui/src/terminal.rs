@@ -19,7 +19,7 @@ use crossterm::{
     event::{self, DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture, Event},
     execute, terminal,
 };
-use ratatui::{Terminal, backend::CrosstermBackend};
+use ratatui::{Terminal, backend::CrosstermBackend, layout::Rect};
 
 mod signals;
 
@@ -190,8 +190,15 @@ impl Session {
         enter(self.options)?;
         IS_TAKEN.store(true, Ordering::Release);
         self.pause.end();
-        self.terminal.clear()?;
+        self.clear()?;
         Ok(outcome)
+    }
+
+    /// Clears the screen, so that the next draw writes every cell. Not by the terminal's own `clear`: that asks the terminal where
+    /// the cursor is, and the thread that reads events would take the answer.
+    fn clear(&mut self) -> io::Result<()> {
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect::new(0, 0, size.width, size.height))
     }
 
     /// Runs a screen until it leaves.
@@ -234,7 +241,7 @@ impl Session {
                 After::Nothing => {}
                 After::Draw => wants_draw = true,
                 After::Redraw => {
-                    self.terminal.clear()?;
+                    self.clear()?;
                     wants_draw = true;
                 }
                 After::Suspend => {
