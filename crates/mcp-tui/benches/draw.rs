@@ -79,7 +79,7 @@ fn trees(c: &mut Criterion) {
             });
         });
         group.bench_function(format!("{name}, search for what is not there"), |b| {
-            b.iter(|| tree.search(black_box("no such words")))
+            b.iter(|| tree.search(black_box("no such words")));
         });
     }
     group.finish();

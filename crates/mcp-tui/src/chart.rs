@@ -120,8 +120,7 @@ impl Histogram {
         // The longest are what one looks for: with too few rows, the shortest are left out.
         let begin = first.0.max((last.0 + 1).saturating_sub(room));
         let bar = if theme.has_unicode { "█" } else { "#" };
-        let mut y = area.y;
-        for step in begin..=last.0 {
+        for (y, step) in (area.y..).zip(begin..=last.0) {
             if y + 1 >= area.bottom() && area.height > 1 {
                 break;
             }
@@ -133,7 +132,6 @@ impl Histogram {
             let long = usize::try_from(if count == 0 { 0 } else { (count * wide / most).max(1).min(wide) }).unwrap_or(0);
             let x = text::put(buffer, (x, y), area.right().saturating_sub(x), &bar.repeat(long), theme.style(Role::Number));
             text::put(buffer, (x, y), area.right().saturating_sub(x), &number, theme.style(Role::Text));
-            y += 1;
         }
         let words: Vec<String> = [50.0, 95.0, 99.0]
             .iter()

@@ -187,7 +187,11 @@ impl Form {
             Action::Send => return self.send(),
             Action::Decline if self.purpose != Purpose::Call => return Outcome::Declined,
             Action::Back => return Outcome::Cancelled,
-            Action::External => return Outcome::External(self.written(Some(0)).0),
+            Action::External | Action::ToggleRaw if self.hides_a_secret() => {
+                self.refusal = Some("no JSON shown: it holds a secret; ctrl-g shows secrets".to_owned());
+                return Outcome::Open;
+            }
+            Action::External => return Outcome::External(self.text()),
             Action::ToggleRaw => self.toggle_raw(),
             Action::Reveal => self.reveals = !self.reveals,
             Action::NextField | Action::PreviousField | Action::PageUp | Action::PageDown => {
@@ -391,6 +395,14 @@ impl Form {
     fn changed(&mut self) {
         self.refusal = self.refusal.take().filter(|why| why.starts_with("no JSON"));
         self.check();
+    }
+
+    /// Whether the JSON text would show what the fields mask.
+    fn hides_a_secret(&self) -> bool {
+        fn holds(node: &Node) -> bool {
+            node.is_set && (matches!(node.shape, Shape::Text { is_secret: true }) || node.children().iter().any(holds))
+        }
+        self.raw.is_none() && !self.reveals && holds(&self.root)
     }
 
     fn written(&self, indent: Option<usize>) -> (String, Vec<(String, String)>) {

@@ -147,6 +147,12 @@ impl List {
 
     /// Takes a mouse event in the area the list was drawn in.
     pub fn mouse(&mut self, event: MouseEvent, area: Rect) -> Option<Clicked> {
+        // The heading has the first line.
+        self.mouse_on_rows(event, Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area })
+    }
+
+    /// As [`mouse`](Self::mouse), for rows without a heading.
+    pub fn mouse_on_rows(&mut self, event: MouseEvent, area: Rect) -> Option<Clicked> {
         if !area.contains((event.column, event.row).into()) {
             return None;
         }
@@ -154,8 +160,7 @@ impl List {
             MouseEventKind::ScrollUp => self.update(Action::Up).then_some(Clicked::Moved),
             MouseEventKind::ScrollDown => self.update(Action::Down).then_some(Clicked::Moved),
             MouseEventKind::Down(MouseButton::Left) => {
-                // The heading has the first line.
-                let row = self.top + usize::from((event.row - area.y).checked_sub(1)?);
+                let row = self.top + usize::from(event.row - area.y);
                 if row >= self.total {
                     return None;
                 }

@@ -6,12 +6,12 @@
 
 use std::ops::Range;
 
-/// Containers of at least this many bytes have their ends remembered.
+/// Containers and strings of at least this many bytes have their ends remembered.
 const LARGE: usize = 2048;
 /// Nesting beyond this is not followed; the text counts as no JSON.
 const DEEPEST: usize = 10_000;
 
-/// Where the large containers of a text end.
+/// Where the large values of a text end.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Index {
     /// Start and end, in the order of the starts.
@@ -31,7 +31,13 @@ impl Index {
         while at < bytes.len() {
             match CLASS[usize::from(bytes[at])] {
                 0 => at += 1,
-                1 => at = string_end(bytes, at)?,
+                1 => {
+                    let from = at;
+                    at = string_end(bytes, at)?;
+                    if at - from >= LARGE {
+                        ends.push((from, at));
+                    }
+                }
                 2 => {
                     if open.len() == DEEPEST {
                         return None;
@@ -176,7 +182,10 @@ pub(crate) fn string_end(bytes: &[u8], start: usize) -> Option<usize> {
 /// Behind the value that begins at `start`; `None` if there is none or it does not end.
 pub(crate) fn value_end(bytes: &[u8], index: &Index, start: usize) -> Option<usize> {
     match bytes.get(start)? {
-        b'"' => string_end(bytes, start),
+        // A short string is walked over sooner than it is looked up.
+        b'"' => string_end(&bytes[..bytes.len().min(start + LARGE)], start)
+            .or_else(|| index.end_of(start))
+            .or_else(|| string_end(bytes, start)),
         b'{' | b'[' => index.end_of(start).or_else(|| container_end(bytes, start)),
         b',' | b':' | b'}' | b']' => None,
         _ => {

@@ -19,7 +19,7 @@ use crossterm::{
     event::{self, DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture, Event},
     execute, terminal,
 };
-use ratatui::{Terminal, backend::CrosstermBackend};
+use ratatui::{Terminal, backend::CrosstermBackend, layout::Rect};
 
 mod signals;
 
@@ -39,6 +39,10 @@ pub enum Wake {
     Tick,
     /// SIGTERM or SIGHUP, or an interrupt from outside: leave.
     Quit,
+    /// SIGTSTP from outside; the loop sees to it itself.
+    Suspend,
+    /// SIGCONT: the shell may have changed the terminal; the loop sees to it itself.
+    Resumed,
 }
 
 /// What the screen wants of the terminal after it took a message.
@@ -186,8 +190,15 @@ impl Session {
         enter(self.options)?;
         IS_TAKEN.store(true, Ordering::Release);
         self.pause.end();
-        self.terminal.clear()?;
+        self.clear()?;
         Ok(outcome)
+    }
+
+    /// Clears the screen, so that the next draw writes every cell. Not by the terminal's own `clear`: that asks the terminal where
+    /// the cursor is, and the thread that reads events would take the answer.
+    fn clear(&mut self) -> io::Result<()> {
+        let size = self.terminal.size()?;
+        self.terminal.resize(Rect::new(0, 0, size.width, size.height))
     }
 
     /// Runs a screen until it leaves.
@@ -206,9 +217,20 @@ impl Session {
                 // Only the time for a draw has come.
                 continue;
             };
-            if wake == Wake::Changed {
+            match wake {
                 // Whatever changes from here on wakes us again.
-                self.is_pending.store(false, Ordering::Release);
+                Wake::Changed => self.is_pending.store(false, Ordering::Release),
+                Wake::Suspend => {
+                    self.outside(signals::stop)?;
+                    wants_draw = true;
+                    continue;
+                }
+                Wake::Resumed => {
+                    self.outside(|| ())?;
+                    wants_draw = true;
+                    continue;
+                }
+                _ => {}
             }
             let after = screen.update(wake, Instant::now(), &mut effects);
             for effect in effects.drain(..) {
@@ -219,7 +241,7 @@ impl Session {
                 After::Nothing => {}
                 After::Draw => wants_draw = true,
                 After::Redraw => {
-                    self.terminal.clear()?;
+                    self.clear()?;
                     wants_draw = true;
                 }
                 After::Suspend => {

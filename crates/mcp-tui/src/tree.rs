@@ -6,11 +6,12 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use crossterm::event::MouseEvent;
 use ratatui::{buffer::Buffer, layout::Rect};
 
 use crate::{
     keymap::Action,
-    list::List,
+    list::{Clicked, List},
     pager::Pager,
     scan::{self, Children, Index},
 };
@@ -216,6 +217,15 @@ impl Tree {
         }
         self.count();
         Reply::Done
+    }
+
+    /// Takes a mouse event in the area the tree was drawn in: a click moves, one more folds or opens.
+    pub fn mouse(&mut self, event: MouseEvent, area: Rect) -> Reply {
+        match self.list.mouse_on_rows(event, area) {
+            Some(Clicked::Opened) => self.update(Action::Open),
+            Some(Clicked::Moved) => Reply::Done,
+            None => Reply::Ignored,
+        }
     }
 
     /// Everything unfolded down to a depth, the rest folded; at most 200 000 lines.

@@ -14,12 +14,12 @@ const SAME_VALUE: [&str; 8] = ["allOf", "anyOf", "oneOf", "not", "if", "then", "
 pub(super) fn is_endless(root: &Value) -> bool {
     let mut anchors = HashMap::new();
     let mut schemas = Vec::new();
-    collect(root, root, &mut anchors, &mut schemas);
+    collect(root, &mut anchors, &mut schemas);
     let mut done = HashSet::new();
     schemas.iter().any(|schema| leads_back(root, schema, &anchors, &mut HashSet::new(), &mut done))
 }
 
-fn collect<'a>(root: &'a Value, value: &'a Value, anchors: &mut HashMap<&'a str, &'a Value>, out: &mut Vec<&'a Value>) {
+fn collect<'a>(value: &'a Value, anchors: &mut HashMap<&'a str, &'a Value>, out: &mut Vec<&'a Value>) {
     match value {
         Value::Object(object) => {
             for key in ["$anchor", "$dynamicAnchor", "$id", "id"] {
@@ -28,9 +28,9 @@ fn collect<'a>(root: &'a Value, value: &'a Value, anchors: &mut HashMap<&'a str,
                 }
             }
             out.push(value);
-            object.values().for_each(|inner| collect(root, inner, anchors, out));
+            object.values().for_each(|inner| collect(inner, anchors, out));
         }
-        Value::Array(list) => list.iter().for_each(|inner| collect(root, inner, anchors, out)),
+        Value::Array(list) => list.iter().for_each(|inner| collect(inner, anchors, out)),
         _ => {}
     }
 }

@@ -58,9 +58,8 @@ impl Node {
             Shape::Text { .. } | Shape::Number | Shape::Any => State::Line(Input::default()),
             Shape::Bool => State::Ticked(false),
             Shape::Choice(_) => State::Chosen(0),
-            Shape::Object => State::Unbuilt,
             Shape::Array => State::Items(Vec::new()),
-            Shape::Variant(_) => State::Unbuilt,
+            Shape::Object | Shape::Variant(_) => State::Unbuilt,
         };
         let is_single = matches!(&shape, Shape::Choice(choices) if choices.len() == 1);
         let default = schema.get("default").map(ToString::to_string);

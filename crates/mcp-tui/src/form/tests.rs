@@ -60,7 +60,7 @@ fn looks_right_at_every_size_with_and_without_colour() {
     shots("form", |area, buffer, theme| _ = form.draw(area, buffer, theme));
     feed(&mut form, "ctrl-s");
     shots("form_refused", |area, buffer, theme| _ = form.draw(area, buffer, theme));
-    feed(&mut form, "ctrl-t");
+    feed(&mut form, "ctrl-g ctrl-t");
     shots("form_raw", |area, buffer, theme| _ = form.draw(area, buffer, theme));
 }
 
@@ -198,6 +198,9 @@ fn secrets_are_masked_until_asked_for() {
     feed(&mut form, "\"hunter2\"");
     let seen = |form: &Form| letters(&shot(80, 24, Theme::default(), |a, b, t| _ = form.draw(a, b, t)));
     assert!(!seen(&form).contains("hunter2"));
+    feed(&mut form, "ctrl-t");
+    assert_eq!(form.context(), Context::Form);
+    assert!(!seen(&form).contains("hunter2") && seen(&form).contains("ctrl-g shows secrets"));
     feed(&mut form, "ctrl-g");
     assert!(seen(&form).contains("hunter2"));
 }

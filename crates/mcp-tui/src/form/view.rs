@@ -35,7 +35,7 @@ impl Form {
             text::put(buffer, (area.x + 1, area.y), area.width - 1, words, theme.style(Role::Dim));
         }
         let rows = usize::from(area.height).max(1);
-        let mut top = self.top.get().min(places.len().saturating_sub(1));
+        let mut top = self.top.get().min(places.len().saturating_sub(rows));
         top = top.min(self.cursor).max((self.cursor + 1).saturating_sub(rows));
         self.top.set(top);
         let mut cursor = None;
@@ -95,7 +95,7 @@ impl Form {
         let begin = x;
         let note = match fault {
             Some((_, why)) => (format!("  {} {why}", theme.glyph(Glyph::Error)), Role::Error),
-            None => (format!("  {}", self.note_of(node)), Role::Dim),
+            None => (format!("  {}", note_of(node)), Role::Dim),
         };
         let shown = text::visible(&value).into_owned();
         let room = usize::from(end.saturating_sub(x));
@@ -154,19 +154,6 @@ impl Form {
         }
     }
 
-    fn note_of(&self, node: &Node) -> String {
-        let mut note = shape::in_words(&node.shape, &node.schema);
-        if node.is_nullable {
-            note.push_str(" or null");
-        }
-        if let State::Members(_, unknown) = &node.state
-            && !unknown.is_empty()
-        {
-            note.push_str(&format!(", {} not in the schema", unknown.len()));
-        }
-        note
-    }
-
     fn draw_foot(&self, area: Rect, buffer: &mut Buffer, theme: &Theme) {
         let mut lines: Vec<(String, Role)> = Vec::new();
         let places = self.places();
@@ -198,6 +185,20 @@ impl Form {
             text::put(buffer, (area.x + 1, y), area.width.saturating_sub(1), line.trim_start(), theme.style(*role));
         }
     }
+}
+
+/// What a field wants, and what else it holds.
+fn note_of(node: &Node) -> String {
+    let mut note = shape::in_words(&node.shape, &node.schema);
+    if node.is_nullable {
+        note.push_str(" or null");
+    }
+    if let State::Members(_, unknown) = &node.state
+        && !unknown.is_empty()
+    {
+        note.push_str(&format!(", {} not in the schema", unknown.len()));
+    }
+    note
 }
 
 /// The editor draws by itself; what it was fed is harmless, and this makes sure of what was typed.

@@ -7,24 +7,40 @@ pub(super) use windows::{listen, stop};
 
 #[cfg(unix)]
 mod unix {
-    use std::{io, sync::mpsc::Sender, thread};
+    use std::{
+        io,
+        sync::{atomic::Ordering, mpsc::Sender},
+        thread,
+    };
 
     use signal_hook::{
-        consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP},
+        consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP},
         iterator::Signals,
         low_level,
     };
 
-    use super::super::Wake;
+    use super::super::{IS_TAKEN, Wake};
 
     /// Turns what asks us to go into a message, so that the loop ends and the terminal is given back on the ordinary way.
     pub(in super::super) fn listen(sender: Sender<Wake>) -> io::Result<()> {
-        let mut signals = Signals::new([SIGTERM, SIGHUP, SIGINT])?;
+        let mut signals = Signals::new([SIGTERM, SIGHUP, SIGINT, SIGTSTP, SIGCONT])?;
         thread::Builder::new().name("signals".to_owned()).spawn(move || {
-            for _ in signals.forever() {
-                if sender.send(Wake::Quit).is_err() {
+            for signal in signals.forever() {
+                let is_taken = IS_TAKEN.load(Ordering::Acquire);
+                let wake = match signal {
+                    // What a key of an editor or pager sends goes to every process in the terminal, also to us.
+                    SIGINT | SIGCONT if !is_taken => continue,
+                    SIGTSTP if !is_taken => {
+                        stop();
+                        continue;
+                    }
+                    SIGTSTP => Wake::Suspend,
+                    SIGCONT => Wake::Resumed,
+                    _ => Wake::Quit,
+                };
+                if sender.send(wake).is_err() {
                     // The screen is gone; whoever asks now means the program.
-                    let _ = low_level::emulate_default_handler(SIGTERM);
+                    let _ = low_level::emulate_default_handler(signal);
                 }
             }
         })?;

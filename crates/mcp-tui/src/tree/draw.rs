@@ -51,6 +51,8 @@ impl Tree {
             x = pen(x, "$ ", Role::Name);
         } else if line.key.1 > 0 {
             let key = &bytes[line.key.0 as usize + 1..line.key.1 as usize - 1];
+            // A key without letters would look like none.
+            let key: &[u8] = if key.trim_ascii().is_empty() { &bytes[line.key.0 as usize..line.key.1 as usize] } else { key };
             x = pen(x, &text::visible_bytes(&key[..key.len().min(400)]), Role::Name);
             x = pen(x, ": ", Role::Dim);
         } else if !matches!(line.kind, Kind::More | Kind::Broken) {

@@ -1,6 +1,7 @@
 use super::*;
 use crate::{
-    testing::{letters, shot, shots},
+    keymap::{Context, Press},
+    testing::{letters, shot, shots, typed},
     text::tests::HOSTILE,
     theme::Theme,
 };
@@ -87,6 +88,22 @@ fn folds_open_and_close() {
 }
 
 #[test]
+fn keys_of_the_table_move_and_fold() {
+    let mut tree = sample();
+    let mut counts = Vec::new();
+    for script in ["z R", "z M", "G space", "G z a", "g g z r", "z m", "j l", "down right", "h"] {
+        for press in typed(Context::Tree, script) {
+            if let Press::Action(action, _) = press {
+                assert_eq!(tree.update(action), Reply::Done);
+            }
+        }
+        counts.push((tree.line_count(), tree.path()));
+    }
+    let counts: Vec<(usize, &str)> = counts.iter().map(|(count, path)| (*count, path.as_str())).collect();
+    insta::assert_debug_snapshot!(counts);
+}
+
+#[test]
 fn a_string_opens_as_it_was_meant() {
     let mut tree = tree(r#"{"a":"x\ny","b":3}"#);
     tree.update(Action::Down);
@@ -144,6 +161,23 @@ fn pictures_are_told_in_words() {
     assert!(seen(&tree).contains("image/png 424 B 640x480"), "{}", seen(&tree));
     tree.update(Action::UnfoldAll);
     assert!(seen(&tree).contains("data: image/png 424 B 640x480"), "{}", seen(&tree));
+}
+
+#[test]
+fn a_click_moves_and_a_second_one_unfolds() {
+    let mut tree = sample();
+    let area = ratatui::layout::Rect::new(0, 5, 80, 24);
+    let click = |row| MouseEvent {
+        kind: crossterm::event::MouseEventKind::Down(crossterm::event::MouseButton::Left),
+        column: 9,
+        row,
+        modifiers: crossterm::event::KeyModifiers::NONE,
+    };
+    let folded = tree.line_count();
+    assert_eq!((tree.mouse(click(8), area), tree.path().as_str()), (Reply::Done, "$.result"));
+    assert_eq!(tree.mouse(click(8), area), Reply::Done);
+    assert!(tree.line_count() > folded);
+    assert_eq!(tree.mouse(click(4), area), Reply::Ignored);
 }
 
 #[test]
