@@ -5,9 +5,9 @@
 
 #![expect(clippy::trivially_copy_pass_by_ref, reason = "a theme may grow; every view takes it alike")]
 
+pub mod app;
 pub mod chart;
 pub mod diff;
-pub mod app;
 pub mod form;
 pub mod keymap;
 pub mod list;

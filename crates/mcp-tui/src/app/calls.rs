@@ -2,7 +2,6 @@
 
 use mcp_capture::file::Type;
 use mcp_capture::{Direction, Flags, Hop, Row, RowFlags, RowKind, Status};
-use mcp_wire::object;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -20,7 +19,7 @@ const COLUMNS: [Column; 7] = [
     Column { title: "#", width: 6, grow: 0, is_right: true, priority: 4 },
     Column { title: "time", width: 8, grow: 0, is_right: false, priority: 3 },
     Column { title: "from", width: 11, grow: 0, is_right: false, priority: 5 },
-    Column { title: "operation", width: 16, grow: 1, is_right: false, priority: 0 },
+    Column { title: "operation", width: 28, grow: 1, is_right: false, priority: 0 },
     Column { title: "status", width: 9, grow: 0, is_right: false, priority: 0 },
     Column { title: "took", width: 7, grow: 0, is_right: true, priority: 1 },
     Column { title: "bytes", width: 8, grow: 0, is_right: true, priority: 2 },
@@ -81,16 +80,10 @@ impl App {
         line.put(&format!("{client} > {}", header.server), Role::Text);
         line.put(&format!("  [{}{}]", header.transport, revision.map(|r| format!(" {r}")).unwrap_or_default()), Role::Dim);
         let mut right = Line::new();
-        if !open.live.held.is_empty() {
-            right.put(&format!("{} HELD {}", theme.glyph(Glyph::Held), open.live.held.len()), Role::Warn).put("  ", Role::Text);
-        }
-        if !open.live.rules.is_empty() {
-            right.put(&format!("rules {}", open.live.rules.len()), Role::Warn).put("  ", Role::Text);
-        }
-        if open.is_paused {
-            right.put("PAUSED", Role::Warn).put("  ", Role::Text);
-        }
-        right.put(if open.session.is_ended() { "ended" } else { "REC" }, if open.session.is_ended() { Role::Dim } else { Role::Pending });
+        right.put(
+            if open.session.is_ended() { "ended" } else { "REC" },
+            if open.session.is_ended() { Role::Dim } else { Role::Pending },
+        );
         if open.list.is_following() {
             right.put("  follow", Role::Dim);
         }
@@ -101,6 +94,16 @@ impl App {
         right.put(&format!("  err {}", counts.errors), if counts.errors > 0 { Role::Error } else { Role::Dim });
         right.put(&format!("  lint {warnings}"), if warnings > 0 { Role::Warn } else { Role::Dim });
         right.put(&format!("  gap {}", counts.gaps), if counts.gaps > 0 { Role::Error } else { Role::Dim });
+        // What somebody has to act on stands where it is cut off last.
+        if !open.live.rules.is_empty() {
+            right.put(&format!("  rules {}", open.live.rules.len()), Role::Warn);
+        }
+        if open.is_paused {
+            right.put("  PAUSED", Role::Warn);
+        }
+        if !open.live.held.is_empty() {
+            right.put(&format!("  {} HELD {}", theme.glyph(Glyph::Held), open.live.held.len()), Role::Warn);
+        }
         lines(area, buffer, theme, &line, &right);
     }
 
@@ -174,8 +177,8 @@ impl App {
         let took = match row.duration {
             Some(took) if row.kind == RowKind::Operation => detail::duration(took),
             None if row.status.is_open() => {
-                let now = open.session.context().now.max(row.at);
-                format!("{}…", detail::duration(now - row.at))
+                let since = open.session.context().now.saturating_sub(row.at);
+                if since == 0 { "…".to_owned() } else { format!("{}…", detail::duration(since)) }
             }
             _ => String::new(),
         };
@@ -204,9 +207,12 @@ impl App {
         };
         let words = match row.kind {
             RowKind::Operation | RowKind::Notification => {
-                let what = if name.is_empty() { method.to_owned() } else { format!("{method} {name}") };
-                let preview = preview(open, row);
-                if preview.is_empty() { what } else { format!("{what}  {preview}") }
+                let arguments = mcp_capture::text::arguments(&open.session, row).unwrap_or_default();
+                match (method, name) {
+                    ("tools/call" | "prompts/get", name) if !name.is_empty() => format!("{name}({arguments})"),
+                    (method, "") => method.to_owned(),
+                    (method, name) => format!("{method} {name}"),
+                }
             }
             RowKind::Stderr | RowKind::Stray => {
                 let bytes = open.session.payload_start(row.first, PREVIEW).unwrap_or_default();
@@ -233,10 +239,16 @@ impl App {
             _ => Role::Dim,
         };
         let says = flag_words(found.stamp.flags);
+        let began = open.session.rows().of_entry(entry).and_then(|row| open.row(row)).map_or(0, |row| row.at);
+        let when = if open.shows_frames() {
+            self.clock(open, found.stamp.at, false)
+        } else {
+            format!("+{}", detail::duration(found.stamp.at.saturating_sub(began)))
+        };
         Shown {
             cells: vec![
                 Cell::new(found.stamp.sequence.to_string(), Role::Dim),
-                Cell::new(self.clock(open, found.stamp.at, true), Role::Dim),
+                Cell::new(when, Role::Dim),
                 Cell::new(speaker(open, found.stamp.hop, found.stamp.direction), Role::Dim),
                 Cell::new(format!("{arrow} {words}"), role),
                 Cell::new(says, Role::Warn),
@@ -406,19 +418,4 @@ fn from(open: &Open, row: &Row) -> String {
         RowKind::Gap => String::new(),
         _ => speaker(open, row.hop, row.direction),
     }
-}
-
-/// The arguments of a call in a few words.
-fn preview(open: &Open, row: &Row) -> String {
-    if row.kind == RowKind::Notification && row.operation == mcp_capture::index::Operation(0) {
-        return String::new();
-    }
-    let Ok(bytes) = open.session.payload_start(row.first, PREVIEW) else { return String::new() };
-    let text = String::from_utf8_lossy(&bytes);
-    // The beginning may end in the middle: what is there of the arguments is shown.
-    let Some(at) = text.find("\"arguments\"") else { return String::new() };
-    let rest = text[at + 11..].trim_start().trim_start_matches(':').trim_start();
-    let whole = object::elements(&format!("[{rest}")).next().map(|span| span.end - 1);
-    let shown = whole.and_then(|end| rest.get(..end)).unwrap_or(rest);
-    if shown == "{}" { String::new() } else { text::visible(shown).into_owned() }
 }

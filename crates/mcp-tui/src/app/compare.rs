@@ -123,7 +123,9 @@ fn essence(session: &Session) -> Bytes {
     out.push_str("\"calls\":{");
     let calls: Vec<String> = calls
         .iter()
-        .map(|(what, [count, failed])| format!("{}:{{\"count\":{count},\"failed\":{failed}}}", serde_json::Value::from(what.as_str())))
+        .map(|(what, [count, failed])| {
+            format!("{}:{{\"count\":{count},\"failed\":{failed}}}", serde_json::Value::from(what.as_str()))
+        })
         .collect();
     out.push_str(&calls.join(","));
     out.push_str("}}");

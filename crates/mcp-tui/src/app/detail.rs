@@ -213,12 +213,8 @@ pub(super) fn raw(session: &Session, row: &Row, entry: Option<u32>, has_unicode:
     for entry in entries {
         let Some(found) = session.index().get(entry) else { continue };
         let way = arrow(found.stamp.direction, has_unicode);
-        let head = format!(
-            "#{} {way} {}  {}\n",
-            found.stamp.sequence,
-            record_words(session, entry),
-            text::size(found.length as usize)
-        );
+        let head =
+            format!("#{} {way} {}  {}\n", found.stamp.sequence, record_words(session, entry), text::size(found.length as usize));
         out.extend_from_slice(head.as_bytes());
         match session.payload(entry) {
             Ok(Some(payload)) => {
@@ -289,12 +285,7 @@ pub(super) fn timing(session: &Session, row: &Row, clock: impl Fn(u64) -> String
             let _ = writeln!(out, "note     {words}");
         }
     }
-    let _ = writeln!(
-        out,
-        "bytes    {} there, {} back\n",
-        text::size(row.sent as usize),
-        text::size(row.received as usize)
-    );
+    let _ = writeln!(out, "bytes    {} there, {} back\n", text::size(row.sent as usize), text::size(row.received as usize));
     let entries = session.rows().entries(row.number);
     let last = entries.last().and_then(|entry| session.index().get(*entry)).map_or(row.at, |entry| entry.stamp.at);
     let whole = last.saturating_sub(row.at).max(1);
@@ -332,7 +323,15 @@ pub(super) fn lint(findings: &[&super::data::FindingLine], was_run: bool) -> Pay
     }
     let mut out = String::new();
     for finding in findings {
-        let _ = writeln!(out, "{}  {}\n#{}  {}\n\n{}\n", finding.rule, severity(finding.severity), finding.sequence, finding.message, finding.explanation);
+        let _ = writeln!(
+            out,
+            "{}  {}\n#{}  {}\n\n{}\n",
+            finding.rule,
+            severity(finding.severity),
+            finding.sequence,
+            finding.message,
+            finding.explanation
+        );
     }
     words(&out)
 }

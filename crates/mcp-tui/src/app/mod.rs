@@ -13,7 +13,6 @@ use mcp_capture::RowKind;
 use mcp_capture::event::Mark;
 use ratatui::layout::Rect;
 
-
 use crate::keymap::{Action, Keymap, Press};
 use crate::popup::{Page, Toasts, Tone};
 use crate::prompt::Prompt;
@@ -754,3 +753,6 @@ fn larger(one: After, other: After) -> After {
     };
     if rank(&one) >= rank(&other) { one } else { other }
 }
+
+#[cfg(test)]
+mod tests;

@@ -403,8 +403,7 @@ impl Open {
                     || matches!(row.kind, RowKind::Stray | RowKind::Gap)
             })
         };
-        let found =
-            if is_back { (0..place).rev().find(is_trouble) } else { (place + 1..self.row_count()).find(is_trouble) };
+        let found = if is_back { (0..place).rev().find(is_trouble) } else { (place + 1..self.row_count()).find(is_trouble) };
         let Some(found) = found else { return false };
         self.list.select(self.line_of_place(found));
         self.look();

@@ -369,8 +369,11 @@ impl App {
         let schema = definition.as_deref().and_then(|text| object::get(text, "inputSchema"));
         let schema = schema.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(serde_json::Value::Bool(true));
         let form = Form::new(format!("call {tool}"), Purpose::Call, schema, arguments.or(Some("{}")));
-        let sending =
-            Sending::Call { method: "tools/call".to_owned(), name: Some(("name", tool.to_owned())), meta: self.meta_of_selected() };
+        let sending = Sending::Call {
+            method: "tools/call".to_owned(),
+            name: Some(("name", tool.to_owned())),
+            meta: self.meta_of_selected(),
+        };
         self.overlay = Some(Overlay::Form(Box::new(form), sending));
     }
 

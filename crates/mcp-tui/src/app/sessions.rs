@@ -98,7 +98,11 @@ impl App {
                     Cell::new(line.transport.clone(), Role::Dim),
                     Cell::new(line.frames.map(|n| n.to_string()).unwrap_or_default(), Role::Text),
                     Cell::new(
-                        if line.bytes == 0 { String::new() } else { text::size(usize::try_from(line.bytes).unwrap_or(usize::MAX)) },
+                        if line.bytes == 0 {
+                            String::new()
+                        } else {
+                            text::size(usize::try_from(line.bytes).unwrap_or(usize::MAX))
+                        },
                         Role::Dim,
                     ),
                 ],

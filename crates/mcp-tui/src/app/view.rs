@@ -28,10 +28,6 @@ impl Line {
         self.0.push((text::visible(words).into_owned(), role));
         self
     }
-
-    fn width(&self) -> usize {
-        self.0.iter().map(|(words, _)| text::width(words)).sum()
-    }
 }
 
 /// A line with something at both ends. Where there is no room for both, the right one goes.
@@ -93,14 +89,7 @@ pub(super) fn areas(area: Rect, layout: Layout, has_panel: bool) -> Areas {
             (Some(Rect { height: upper, ..main }), Some(Rect { y: main.y + upper, height: main.height - upper, ..main }))
         }
     };
-    Areas {
-        header: row(0, 1),
-        timeline: row(1, u16::from(has_timeline)),
-        filter: row(top - 1, 1),
-        list,
-        detail,
-        panel,
-    }
+    Areas { header: row(0, 1), timeline: row(1, u16::from(has_timeline)), filter: row(top - 1, 1), list, detail, panel }
 }
 
 impl App {
@@ -174,6 +163,9 @@ impl App {
     /// What the detail shows, made now if it was not looked at before; and the heights of what scrolls.
     pub(super) fn lay_out(&mut self) {
         let size = self.size;
+        if size.width < SMALLEST.0 || size.height < SMALLEST.1 {
+            return;
+        }
         self.sessions.list.set_height(usize::from(size.height.saturating_sub(5)));
         let (screen, layout, has_unicode) = (self.screen, self.layout, self.theme.has_unicode);
         let offset = self.utc_offset;
