@@ -144,6 +144,8 @@ pub enum Msg {
     Tick(Instant),
     /// The open session's file may have grown.
     Changed,
+    /// Show the rows that fit this filter.
+    Filter(String),
     /// The sessions there are.
     Sessions(Vec<SessionLine>),
     /// A session was opened.

@@ -3,9 +3,9 @@
 //! [`App`] takes messages and says what is to be done outside ([`Effect`]); it reads the capture it was handed and touches
 //! nothing else. Screens are [`sessions`] and [`calls`]; what lies over them is in [`overlay`].
 
-use std::cell::RefCell;
+
 use std::collections::VecDeque;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crossterm::event::Event;
@@ -65,7 +65,7 @@ pub(crate) enum Layout {
 }
 
 /// Where those who carry out effects put what came of them; the screen looks when it is woken.
-pub type Inbox = Rc<RefCell<VecDeque<Msg>>>;
+pub type Inbox = Arc<Mutex<VecDeque<Msg>>>;
 
 /// The model.
 pub struct App {
@@ -173,6 +173,13 @@ impl App {
             Msg::Resize(width, height) => self.size = Rect::new(0, 0, width, height),
             Msg::Tick(at) => return if self.toasts.tick(at) { After::Draw } else { After::Nothing },
             Msg::Changed => return self.changed(now),
+            Msg::Filter(text) => {
+                if let Some(open) = &mut self.open
+                    && let Err(e) = open.set_filter(&text)
+                {
+                    self.toasts.say(Tone::Failure, e.to_string(), now);
+                }
+            }
             Msg::Sessions(lines) => self.sessions.set(lines),
             Msg::Opened(session) => self.opened(session, effects),
             Msg::OpenedOther(session) => self.compare_sessions(&session),
@@ -714,7 +721,8 @@ impl crate::terminal::Screen for App {
             .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
         let mut after = After::Nothing;
         loop {
-            let Some(msg) = self.inbox.borrow_mut().pop_front() else { break };
+            let next = self.inbox.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            let Some(msg) = next else { break };
             after = larger(after, self.take(msg, now, effects));
         }
         let msg = match wake {

@@ -61,8 +61,6 @@ pub(super) struct Open {
     pub(super) panel_list: List,
     pub(super) detail: Detail,
     pub(super) is_paused: bool,
-    /// So many records came while it was paused.
-    pub(super) missed: u32,
     pub(super) marks: Vec<Mark>,
     pub(super) findings: Vec<FindingLine>,
     pub(super) tools: Vec<ToolLine>,
@@ -100,7 +98,6 @@ impl Open {
             panel_list: List::default(),
             detail: Detail::default(),
             is_paused: false,
-            missed: 0,
             marks: Vec::new(),
             findings: Vec::new(),
             tools: Vec::new(),
