@@ -120,7 +120,8 @@ pub struct Drift {
 pub fn drift(before: &Listing, after: &Listing) -> Vec<Drift> {
     let mut found = Vec::new();
     for ((what, left), (_, right)) in before.lists().into_iter().zip(after.lists()) {
-        let find = |list: &[(String, Tree)], name: &str| list.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        let find =
+            |list: &[(String, Tree)], name: &str| list.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
         for (name, value) in left {
             let (change, differences) = match find(right, name) {
                 None => (Change::Removed, Vec::new()),
@@ -216,7 +217,8 @@ struct Operation {
 pub fn sessions(before: &Session, after: &Session) -> io::Result<SessionDifference> {
     let mut left = operations_of(before)?;
     let mut right = operations_of(after)?;
-    let mut found = SessionDifference { drift: drift(&Listing::of(before)?, &Listing::of(after)?), ..SessionDifference::default() };
+    let mut found =
+        SessionDifference { drift: drift(&Listing::of(before)?, &Listing::of(after)?), ..SessionDifference::default() };
     let mut pairs: Vec<(usize, usize)> = Vec::new();
     for is_exact in [true, false] {
         let key = |operation: &Operation| {
@@ -244,7 +246,9 @@ pub fn sessions(before: &Session, after: &Session) -> io::Result<SessionDifferen
             found.changed.push(Pair { before: a.mention.clone(), after: b.mention.clone(), differences });
         }
     }
-    let only = |all: Vec<Operation>| all.into_iter().filter(|operation| !operation.is_paired).map(|operation| operation.mention).collect();
+    let only = |all: Vec<Operation>| {
+        all.into_iter().filter(|operation| !operation.is_paired).map(|operation| operation.mention).collect()
+    };
     (found.only_before, found.only_after) = (only(left), only(right));
     Ok(found)
 }
@@ -300,8 +304,8 @@ mod tests {
         let before = listing(&[("a", "{}"), ("b", r#"{"description":"x"}"#), ("c", "{}")]);
         let after = listing(&[("c", "{}"), ("b", r#"{"description":"y"}"#), ("d", "{}")]);
         let seen: Vec<(String, Change)> = drift(&before, &after).into_iter().map(|d| (d.name, d.change)).collect();
-        let wanted =
-            [("a", Change::Removed), ("b", Change::Changed), ("d", Change::Added), ("", Change::Reordered)].map(|(n, c)| (n.to_owned(), c));
+        let wanted = [("a", Change::Removed), ("b", Change::Changed), ("d", Change::Added), ("", Change::Reordered)]
+            .map(|(n, c)| (n.to_owned(), c));
         assert_eq!(seen, wanted);
         assert!(drift(&before, &before).is_empty());
     }

@@ -78,7 +78,7 @@ impl Message {
 
     /// As JSON shows it.
     pub fn view(&self, session: &Session) -> MessageView {
-        let message = self.json().and_then(raw);
+        let message = if self.kind == Type::Stderr { None } else { self.text().and_then(raw) };
         let text = if message.is_some() { None } else { Some(String::from_utf8_lossy(&self.bytes).into_owned()) };
         MessageView {
             number: self.stamp.sequence,
@@ -291,7 +291,11 @@ fn raw(json: &str) -> Option<Box<RawValue>> {
 
 /// Raw line breaks between tokens become blanks; in strings JSON has none.
 pub fn one_line(json: &str) -> Cow<'_, str> {
-    if memchr::memchr2(b'\n', b'\r', json.as_bytes()).is_none() { Cow::Borrowed(json) } else { json.replace(['\n', '\r'], " ").into() }
+    if memchr::memchr2(b'\n', b'\r', json.as_bytes()).is_none() {
+        Cow::Borrowed(json)
+    } else {
+        json.replace(['\n', '\r'], " ").into()
+    }
 }
 
 /// JSON with every character escaped that a terminal would obey: to a reader of JSON it is the same.

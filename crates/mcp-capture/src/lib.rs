@@ -10,6 +10,7 @@ pub mod compare;
 pub mod detail;
 pub mod event;
 pub mod exchange;
+pub mod export;
 pub mod file;
 pub mod filter;
 pub mod index;

@@ -36,7 +36,9 @@ impl Listing {
             .index()
             .symbols
             .iter()
-            .filter_map(|(operation, method, _)| LISTS.iter().position(|(known, ..)| *known == method).map(|list| (operation, list)))
+            .filter_map(|(operation, method, _)| {
+                LISTS.iter().position(|(known, ..)| *known == method).map(|list| (operation, list))
+            })
             .collect();
         if operations.is_empty() {
             return Ok(listing);

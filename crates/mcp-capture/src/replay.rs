@@ -32,8 +32,9 @@ impl ToldHop {
 
 /// Which hop of a session tells what clients said and heard.
 pub fn told_hop(session: &Session) -> ToldHop {
-    let has_clients = session.index().iter_from(0).any(|(_, entry)| {
-        matches!(entry.stamp.hop, Hop::Client(_)) && entry.class != crate::scan::Class::None
-    });
+    let has_clients = session
+        .index()
+        .iter_from(0)
+        .any(|(_, entry)| matches!(entry.stamp.hop, Hop::Client(_)) && entry.class != crate::scan::Class::None);
     if has_clients { ToldHop::Client } else { ToldHop::Server }
 }

@@ -6,7 +6,6 @@ use std::io;
 use serde::Serialize;
 
 use crate::exchange::{Row, RowKind, Status};
-use crate::filter::Filter;
 use crate::listing::Listing;
 use crate::session::Session;
 
@@ -117,16 +116,14 @@ impl Sum {
 }
 
 impl Stats {
-    /// Of the rows that fit a filter.
-    pub fn of(session: &Session, filter: &Filter) -> io::Result<Self> {
+    /// Of some rows.
+    pub fn of(session: &Session, rows: impl IntoIterator<Item = Row>) -> io::Result<Self> {
         let mut sums: HashMap<_, Sum> = HashMap::new();
         let mut total = Sum::default();
-        session.filter_from(filter, 0, |number| {
-            if let Some(row) = session.rows().get(session.index(), number).filter(|row| row.kind == RowKind::Operation) {
-                sums.entry(row.operation).or_default().add(&row);
-                total.add(&row);
-            }
-        })?;
+        for row in rows.into_iter().filter(|row| row.kind == RowKind::Operation) {
+            sums.entry(row.operation).or_default().add(&row);
+            total.add(&row);
+        }
         let mut tools = Vec::new();
         let mut methods: Vec<(String, Sum)> = Vec::new();
         for (operation, sum) in sums {

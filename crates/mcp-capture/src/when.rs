@@ -19,7 +19,13 @@ fn parts(ms: u64) -> (u64, u64, u64, u64) {
 pub fn rfc3339(ms: u64) -> String {
     let (year, month, day, rest) = parts(ms);
     let seconds = rest / 1000;
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z", seconds / 3600, seconds / 60 % 60, seconds % 60, rest % 1000)
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60,
+        rest % 1000
+    )
 }
 
 /// `2026-11-24 10:33:16`.
@@ -42,7 +48,13 @@ pub fn parse(text: &str) -> Option<u64> {
     let mut numbers = clock.split(':').map(str::parse::<u64>);
     let (hour, minute) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
     let second = numbers.next().unwrap_or(Ok(0)).ok()?;
-    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 59 {
+    if !(1970..=9999).contains(&year)
+        || !(1..=12).contains(&month)
+        || !(1..=31).contains(&day)
+        || hour > 23
+        || minute > 59
+        || second > 59
+    {
         return None;
     }
     let millis = if fraction.is_empty() { 0 } else { format!("{fraction:0<3}").get(..3)?.parse::<u64>().ok()? };

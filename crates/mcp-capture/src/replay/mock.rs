@@ -152,9 +152,8 @@ impl Mock {
         }
         let name = name_of(method, params);
         let brings = |params: &Tree| params.get("inputResponses").is_some() || params.get("requestState").is_some();
-        let distance = |exchange: &Exchange| {
-            (brings(&exchange.params) != brings(params), differences(&exchange.params, params).len())
-        };
+        let distance =
+            |exchange: &Exchange| (brings(&exchange.params) != brings(params), differences(&exchange.params, params).len());
         let same_name = |exchange: &Exchange| is_opening || name_of(method, &exchange.params) == name;
         let (at, near) = all()
             .filter(|(_, exchange)| same_name(exchange))

@@ -104,7 +104,8 @@ impl Recording {
         let told = told_hop(session);
         let mut reader = Reader::default();
         for (at, entry) in session.index().iter_from(0) {
-            if entry.kind != Type::Frame || entry.is_element || !told.is(entry.stamp.hop) || entry.stamp.flags.has(Flags::DROPPED) {
+            if entry.kind != Type::Frame || entry.is_element || !told.is(entry.stamp.hop) || entry.stamp.flags.has(Flags::DROPPED)
+            {
                 continue;
             }
             if entry.stamp.flags.has(Flags::TRUNCATED) {

@@ -27,11 +27,9 @@ pub(super) fn for_today(frame: &Frame, ids: &Ids<'_>, own_id: Option<&str>) -> O
     }
     // A subscription is named by the id of the request that opened it.
     let (then, now) = ids.id;
-    for path in [
-        &["params", "_meta", meta::SUBSCRIPTION_ID][..],
-        &["result", "_meta", meta::SUBSCRIPTION_ID],
-        &["params", "requestId"],
-    ] {
+    for path in
+        [&["params", "_meta", meta::SUBSCRIPTION_ID][..], &["result", "_meta", meta::SUBSCRIPTION_ID], &["params", "requestId"]]
+    {
         if let Some(span) = frame.find(path).filter(|span| &frame.text()[span.clone()] == then) {
             edits.replace(span, now);
         }

@@ -34,9 +34,7 @@ pub struct Verifier {
 impl Verifier {
     /// Leaves out what these paths find in a message: `$.result.structuredContent.time`.
     pub fn ignoring<S: AsRef<str>>(paths: &[S]) -> Result<Self, BadPath> {
-        let read = |path: &S| {
-            JsonPath::parse(path.as_ref()).map_err(|source| BadPath { path: path.as_ref().to_owned(), source })
-        };
+        let read = |path: &S| JsonPath::parse(path.as_ref()).map_err(|source| BadPath { path: path.as_ref().to_owned(), source });
         Ok(Self { ignored: paths.iter().map(read).collect::<Result<_, _>>()?, carried: HashMap::new() })
     }
 
