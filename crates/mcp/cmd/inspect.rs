@@ -86,7 +86,7 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
     });
     let theme = Theme::detect(background, |name| std::env::var(name).ok());
     let inbox = Inbox::default();
-    let offset = jiff::Zoned::now().offset().seconds();
+    let offset = jiff::ZonedDateTime::now().offset().seconds();
     let history = outside::read_history(&ctx.dirs);
     let mut app = App::new(theme, Inbox::clone(&inbox), history, offset);
     let mut screen = terminal::Session::start(terminal::Options { has_mouse: !args.no_mouse })
@@ -98,7 +98,7 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
     match first {
         First::Sessions => performer.list_sessions(),
         First::Session(path) => performer.open(&path),
-        First::Peer(start) => performer.be_client(start),
+        First::Peer(start) => performer.be_client(&start),
         First::Daemon(name) => performer.record(&name),
     }
     if let Some(filter) = &args.filter {
@@ -122,12 +122,20 @@ fn first(ctx: &Ctx, store: &Store, args: &Args) -> Result<First, Failure> {
         return Ok(First::Daemon(name.clone()));
     }
     if let Some(url) = &args.url {
-        let program = std::env::current_exe().map_err(|e| Failure::missing(anyhow::Error::new(e).context("find this program")))?;
-        let command = vec![program.to_string_lossy().into_owned(), "run-once".to_owned(), "--ephemeral=0".to_owned(), "--url".to_owned(), url.clone()];
+        let program =
+            std::env::current_exe().map_err(|e| Failure::missing(anyhow::Error::new(e).context("find this program")))?;
+        let command = vec![
+            program.to_string_lossy().into_owned(),
+            "run-once".to_owned(),
+            "--ephemeral=0".to_owned(),
+            "--url".to_owned(),
+            url.clone(),
+        ];
         return Ok(First::Peer(peer::Start::new(url, command)));
     }
     if !args.command.is_empty() {
-        let name = std::path::Path::new(&args.command[0]).file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+        let name =
+            std::path::Path::new(&args.command[0]).file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
         return Ok(First::Peer(peer::Start::new(&name, args.command.clone())));
     }
     let Some(what) = &args.what else { return Ok(First::Sessions) };

@@ -3,7 +3,6 @@
 //! [`App`] takes messages and says what is to be done outside ([`Effect`]); it reads the capture it was handed and touches
 //! nothing else. Screens are [`sessions`] and [`calls`]; what lies over them is in [`overlay`].
 
-
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;

@@ -11,7 +11,7 @@ use mcp_clients::survey;
 use mcp_clients::text::Text;
 use mcp_tui::app::{Asked, Msg};
 use mcp_tui::form::Purpose;
-use mcp_wire::version::{NEWEST_LEGACY, NEWEST_MODERN};
+use mcp_wire::version::{NEWEST, NEWEST_LEGACY};
 use serde_json::{Value, json};
 
 use super::perform::Teller;
@@ -72,6 +72,13 @@ enum Question {
     Input(String),
 }
 
+/// What the user said to a question.
+enum Answer {
+    Content(Value),
+    Declined,
+    Dismissed,
+}
+
 /// A call that waits for answers of the user (2026-07-28).
 struct Waiting {
     method: String,
@@ -90,7 +97,7 @@ struct State {
     /// What was asked before the server was open.
     queued: Vec<(String, Value)>,
     sent: BTreeMap<u64, (String, Value)>,
-    questions: BTreeMap<u64, Question>,
+    questions: BTreeMap<u64, (Question, Purpose)>,
     waiting: Option<Waiting>,
 }
 
@@ -152,8 +159,13 @@ impl Peer {
     /// Answers a question of the server; none declines it.
     pub(super) fn answer(&self, question: u64, text: Option<&str>) -> Result<(), String> {
         let content = text.map(serde_json::from_str::<Value>).transpose().map_err(|e| format!("the answer is no JSON: {e}"))?;
-        self.talk.answer(question, content);
+        self.talk.answer(question, content.map_or(Answer::Declined, Answer::Content));
         Ok(())
+    }
+
+    /// Answers a question of the server by saying that nobody did.
+    pub(super) fn dismiss(&self, question: u64) {
+        self.talk.answer(question, Answer::Dismissed);
     }
 
     /// Ends the server as the specification has it: its input is closed, then it is waited for a little.
@@ -204,7 +216,7 @@ impl Talk {
                 params = json!({});
             }
             let meta = json!({
-                "io.modelcontextprotocol/protocolVersion": NEWEST_MODERN,
+                "io.modelcontextprotocol/protocolVersion": NEWEST,
                 "io.modelcontextprotocol/clientCapabilities": Self::capabilities(),
                 "io.modelcontextprotocol/clientInfo": Self::info(),
             });
@@ -341,34 +353,36 @@ impl Talk {
         let mut state = locked(&self.state);
         state.last_question += 1;
         let id = state.last_question;
-        state.questions.insert(id, question);
+        state.questions.insert(id, (question, purpose));
         drop(state);
         self.teller.tell(Msg::Asked(Asked { id, title, purpose, schema, draft }));
         true
     }
 
-    fn answer(&self, question: u64, content: Option<Value>) {
-        let Some(question) = locked(&self.state).questions.remove(&question) else { return };
-        let result = match content {
-            // A sampling form has one text, an elicitation's is whatever the schema has.
-            Some(content) if content.get("text").is_some_and(Value::is_string) && content.as_object().is_some_and(|o| o.len() == 1) => {
-                json!({
-                    "role": "assistant", "model": "by hand", "stopReason": "endTurn",
-                    "content": {"type": "text", "text": content["text"]},
-                    "action": "accept",
-                })
-            }
-            Some(content) => json!({"action": "accept", "content": content}),
-            None => json!({"action": "decline"}),
+    /// Takes an answer of the user: content, a refusal, or neither.
+    fn answer(&self, question: u64, answer: Answer) {
+        let Some((question, purpose)) = locked(&self.state).questions.remove(&question) else { return };
+        let result = match (purpose, answer) {
+            (Purpose::Sampling, Answer::Content(content)) => Ok(json!({
+                "role": "assistant", "model": "by hand", "stopReason": "endTurn",
+                "content": {"type": "text", "text": content["text"]},
+            })),
+            (Purpose::Sampling, _) => Err(json!({"code": -1, "message": "the user does not answer"})),
+            (_, Answer::Content(content)) => Ok(json!({"action": "accept", "content": content})),
+            (_, Answer::Declined) => Ok(json!({"action": "decline"})),
+            (_, Answer::Dismissed) => Ok(json!({"action": "cancel"})),
         };
-        match question {
-            Question::Request(id) => self.write(&json!({"jsonrpc": "2.0", "id": id, "result": result})),
-            Question::Input(key) => {
+        match (question, result) {
+            (Question::Request(id), Ok(result)) => self.write(&json!({"jsonrpc": "2.0", "id": id, "result": result})),
+            (Question::Request(id), Err(error)) => self.write(&json!({"jsonrpc": "2.0", "id": id, "error": error})),
+            (Question::Input(key), Ok(result)) => {
                 if let Some(waiting) = &mut locked(&self.state).waiting {
                     waiting.answers.insert(key, result);
                 }
                 self.next_input();
             }
+            // A call whose question is refused is not made again.
+            (Question::Input(_), Err(_)) => locked(&self.state).waiting = None,
         }
     }
 
