@@ -22,8 +22,9 @@ use mcp_relay::status::Status;
 use mcp_relay::transport::child::{ChildConnector, Spec};
 use mcp_relay::upstream::Connector;
 use mcp_wire::version::Era;
+use tokio::runtime::LocalOptions;
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::task::{JoinSet, LocalSet};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::call::Lifetime;
@@ -149,9 +150,9 @@ pub(crate) fn start(plan: Plan) -> io::Result<mpsc::UnboundedSender<Order>> {
         OWN.with(|o| *o.borrow_mut() = Some(own));
         let (identity, reports) = (plan.identity, plan.reports.clone());
         let ended = std::panic::catch_unwind(AssertUnwindSafe(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
             match runtime {
-                Ok(runtime) => LocalSet::new().block_on(&runtime, work(plan, receiver)).err(),
+                Ok(runtime) => runtime.block_on(work(plan, receiver)).err(),
                 Err(e) => Some(format!("start its runtime: {e}")),
             }
         }));

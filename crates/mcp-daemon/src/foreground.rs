@@ -14,8 +14,8 @@ use mcp_relay::route::Note;
 use mcp_relay::shared::Shared;
 use mcp_relay::transport::http_server::{self, HttpOptions};
 use tokio::net::TcpListener;
+use tokio::runtime::LocalOptions;
 use tokio::sync::{Notify, oneshot};
-use tokio::task::LocalSet;
 
 use crate::backend::{self, Remote, Source};
 use crate::call::{Call, What};
@@ -86,8 +86,8 @@ pub fn run(dirs: &Dirs, call: &Call, at: &str, has_token: bool, ready: impl FnOn
     let config = crate::serve::config(&record, &Record::default()).map_err(ForegroundError::Option)?;
     let token = if has_token { Some(secret()?) } else { None };
     mcp_os::detach::raise_open_files();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    LocalSet::new().block_on(&runtime, async {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
+    runtime.block_on(async {
         let failed = |source| ForegroundError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let local = listener.local_addr().map_err(failed)?;

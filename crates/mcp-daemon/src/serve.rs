@@ -20,8 +20,8 @@ use mcp_os::dirs::Dirs;
 use mcp_os::guard::Guard;
 use mcp_os::private::PrivateError;
 use mcp_os::{clock, detach, private};
+use tokio::runtime::LocalOptions;
 use tokio::sync::{Notify, mpsc};
-use tokio::task::LocalSet;
 
 use crate::backend::{self, Report};
 use crate::ensure::READY;
@@ -148,9 +148,9 @@ pub fn run(dirs: &Dirs) -> Result<(), ServeError> {
     let mut salt = [0; 32];
     getrandom::fill(&mut salt).map_err(|e| ServeError::Runtime(io::Error::other(e.to_string())))?;
     let salt = private::write_once(&place.salt(), &salt).map_err(io("write", place.salt()))?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Runtime)?;
-    let local = LocalSet::new();
-    local.block_on(&runtime, async {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build_local(LocalOptions::default()).map_err(ServeError::Runtime)?;
+    runtime.block_on(async {
         let (door, state) = door::open(place).await?;
         let (store, trouble) = Store::load(place);
         let (reports, received) = mpsc::unbounded_channel();

@@ -1,10 +1,11 @@
 //! Where a route meets the world: the hub owns it, feeds it events and does what it says. One thread, no locks.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 use std::time::Instant;
 
+use foldhash::HashMap;
 use mcp_wire::Frame;
 use mcp_wire::lines::Line;
 use tokio::sync::Notify;
@@ -45,6 +46,8 @@ struct Inner {
     pending: RefCell<VecDeque<Event>>,
     is_driving: Cell<bool>,
     timer: Rc<Notify>,
+    /// When the route wants its next tick.
+    wake: Cell<Option<Instant>>,
     room: Notify,
     observers: Observers,
     on_note: RefCell<Option<Listener>>,
@@ -74,11 +77,12 @@ impl Hub {
             connector,
             upstream: RefCell::new(None),
             generation: Cell::new(0),
-            outlets: RefCell::new(HashMap::new()),
+            outlets: RefCell::new(HashMap::default()),
             last_peer: Cell::new(0),
             pending: RefCell::new(VecDeque::new()),
             is_driving: Cell::new(false),
             timer: Rc::new(Notify::new()),
+            wake: Cell::new(None),
             room: Notify::new(),
             observers: Observers::default(),
             on_note: RefCell::new(None),
@@ -148,12 +152,14 @@ impl Hub {
         match line {
             Line::Text(bytes) => {
                 self.0.observers.frame(Hop::Server, Direction::ToClient, &bytes);
-                let frame = Frame::parse(bytes.clone()).ok();
-                if frame.is_none() {
+                if let Ok(frame) = Frame::parse(bytes.clone()) {
+                    // The route may change a frame where it lies if nobody else holds it.
+                    drop(bytes);
+                    self.drive(Event::Upstream(frame, None));
+                } else {
                     self.note(&Note::Log(format!("stdout: {}", shortened(&bytes))));
+                    self.drive(Event::Noise);
                 }
-                let event = frame.map_or(Event::Noise, |frame| Event::Upstream(frame, None));
-                self.drive(event);
             }
             Line::TooLong { size, head, tail } => self.drive(Event::TooLong(size, id_in(&head).or_else(|| id_in(&tail)))),
         }
@@ -253,7 +259,6 @@ impl Hub {
             return;
         }
         let mut actions = Vec::new();
-        let before = self.0.route.borrow().wake();
         loop {
             let Some(event) = self.0.pending.borrow_mut().pop_front() else { break };
             self.0.route.borrow_mut().on(Instant::now(), event, &mut actions);
@@ -262,8 +267,8 @@ impl Hub {
             }
         }
         self.0.is_driving.set(false);
-        let after = self.0.route.borrow().wake();
-        if after != before && after.is_some() {
+        let wake = self.0.route.borrow().wake();
+        if self.0.wake.replace(wake) != wake && wake.is_some() {
             self.0.timer.notify_one();
         }
     }
@@ -331,7 +336,7 @@ impl Drop for Inner {
 async fn keep_time(weak: WeakHub) {
     let Some(timer) = weak.get().map(|hub| Rc::clone(&hub.0.timer)) else { return };
     while let Some(hub) = weak.get() {
-        let wake = hub.0.route.borrow().wake();
+        let wake = hub.0.wake.get();
         drop(hub);
         match wake {
             None => timer.notified().await,

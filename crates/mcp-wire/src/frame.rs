@@ -7,6 +7,9 @@ use serde::Deserialize;
 use serde::de::Deserializer;
 use serde_json::value::RawValue;
 
+use crate::methods::needle::{self, Needle};
+use crate::scan::Spans;
+
 /// What a message is, by the members it has (JSON-RPC 2.0, sections 4 and 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -62,6 +65,23 @@ fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
 
 type Span = Range<usize>;
 
+/// The envelope as `serde_json` finds it, or its words for what is wrong.
+fn slowly(text: &str) -> Result<Spans, NotAFrame> {
+    let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|e| NotAFrame::Syntax(e.to_string()))?;
+    // A borrowed raw value points into the text it was read from.
+    let span = |raw: &RawValue| {
+        let start = raw.get().as_ptr() as usize - text.as_ptr() as usize;
+        start..start + raw.get().len()
+    };
+    Ok(Spans {
+        id: envelope.id.map(span),
+        method: envelope.method.map(span),
+        params: envelope.params.map(span),
+        result: envelope.result.map(span),
+        error: envelope.error.map(span),
+    })
+}
+
 /// One message as it arrived, without its line end.
 #[derive(Clone, Debug)]
 pub struct Frame {
@@ -95,36 +115,30 @@ impl Frame {
             Some(b'{') => {}
             _ => return Err(NotAFrame::Syntax("it does not begin with `{`".to_owned())),
         }
-        let envelope: Envelope<'_> = serde_json::from_str(text).map_err(|e| NotAFrame::Syntax(e.to_string()))?;
-        // A borrowed raw value points into the text it was read from.
-        let span = |raw: &RawValue| {
-            let start = raw.get().as_ptr() as usize - text.as_ptr() as usize;
-            start..start + raw.get().len()
+        let spans = match crate::scan::envelope(text.as_bytes()) {
+            Some(spans) => spans,
+            None => slowly(text)?,
         };
-        let kind = match (&envelope.method, &envelope.id, &envelope.result, &envelope.error) {
-            (Some(_), Some(id), None, None) if id.get() != "null" => Kind::Request,
+        let raw = |span: &Option<Span>| span.clone().map(|span| &text[span]);
+        let kind = match (&spans.method, raw(&spans.id), &spans.result, &spans.error) {
+            (Some(_), Some(id), None, None) if id != "null" => Kind::Request,
             (Some(_), None, None, None) => Kind::Notification,
             (None, _, Some(_), None) => Kind::Result,
             (None, _, None, Some(_)) => Kind::Error,
             _ => return Err(NotAFrame::Shape),
         };
-        let method = match envelope.method {
-            None => None,
-            Some(raw) if !raw.get().starts_with('"') => return Err(NotAFrame::Shape),
-            Some(raw) if raw.get().contains('\\') => {
-                let decoded: String = serde_json::from_str(raw.get()).map_err(|e| NotAFrame::Syntax(e.to_string()))?;
+        let method = match (raw(&spans.method), spans.method) {
+            (Some(raw), Some(_)) if !raw.starts_with('"') => return Err(NotAFrame::Shape),
+            (Some(raw), Some(_)) if raw.contains('\\') => {
+                let decoded: String = serde_json::from_str(raw).map_err(|e| NotAFrame::Syntax(e.to_string()))?;
                 Some(Method::Decoded(decoded.into()))
             }
-            Some(raw) => {
-                let span = span(raw);
-                Some(Method::At(span.start + 1..span.end - 1))
-            }
+            (_, span) => span.map(|span| Method::At(span.start + 1..span.end - 1)),
         };
-        if envelope.id.is_some_and(|id| id.get().starts_with(['{', '[', 't', 'f'])) {
+        if raw(&spans.id).is_some_and(|id| id.starts_with(['{', '[', 't', 'f'])) {
             return Err(NotAFrame::Shape);
         }
-        let (id, params) = (envelope.id.map(span), envelope.params.map(span));
-        let (result, error) = (envelope.result.map(span), envelope.error.map(span));
+        let Spans { id, params, result, error, .. } = spans;
         Ok(Self { bytes, kind, id, method, params, result, error })
     }
 
@@ -240,13 +254,15 @@ impl Frame {
     pub fn progress_token_span(&self) -> Option<Range<usize>> {
         let params = self.params.clone()?;
         // An escaped spelling of the key is legal and never seen; then the token passes as it is and progress is lost.
-        memchr::memmem::find(&self.bytes[params], b"progressToken")?;
+        if !needle::PROGRESS_TOKEN.is_in(&self.bytes[params]) {
+            return None;
+        }
         self.find(&["params", "_meta", "progressToken"])
     }
 
-    /// Whether `text` occurs anywhere: a cheap question before a costly one.
-    pub fn contains(&self, text: &str) -> bool {
-        memchr::memmem::find(&self.bytes, text.as_bytes()).is_some()
+    /// Whether a word occurs anywhere: a cheap question before a costly one.
+    pub fn contains(&self, needle: &Needle) -> bool {
+        needle.is_in(&self.bytes)
     }
 
     /// The frame with some places replaced, and a line end.
@@ -259,6 +275,18 @@ impl Frame {
         match self.id_span() {
             Some(span) => self.spliced(&[(span, id)]),
             None => self.line(),
+        }
+    }
+
+    /// The same as [`Self::with_id`]. A large frame that nobody else holds is changed where it lies: to copy ten megabytes
+    /// takes as long as to read them.
+    pub fn into_with_id(self, id: &str) -> Bytes {
+        match self.id_span() {
+            Some(span) if self.bytes.len() >= crate::lines::LARGE && id.len() <= span.len() => match self.bytes.try_into_mut() {
+                Ok(bytes) => crate::splice::shorten_in_place(bytes, span, id),
+                Err(bytes) => crate::splice::splice(&bytes, &[(span, id)]),
+            },
+            _ => self.with_id(id),
         }
     }
 

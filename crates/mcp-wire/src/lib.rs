@@ -11,6 +11,7 @@ pub mod frame;
 pub mod lines;
 pub mod methods;
 pub mod object;
+mod scan;
 pub mod splice;
 pub mod sse;
 #[cfg(any(test, feature = "testing"))]

@@ -5,6 +5,9 @@ use bytes::{Buf as _, Bytes, BytesMut};
 /// How many bytes of the beginning and of the end of an over-long line are kept, to find out whose it was.
 const KEPT: usize = 4096;
 
+/// From this size on it pays not to copy a message.
+pub(crate) const LARGE: usize = 64 * 1024;
+
 /// What was cut off the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line {
@@ -68,8 +71,13 @@ impl Lines {
                 return None;
             };
             let at = self.scanned + step;
-            let line = self.buffer.split_to(at).freeze();
-            self.buffer.advance(1);
+            let mut line = self.buffer.split_to(at + 1);
+            // Whoever owns a large line alone can change it where it lies, and has room for a line end.
+            if line.len() >= LARGE && self.buffer.len() < LARGE {
+                self.buffer = BytesMut::from(&self.buffer[..]);
+            }
+            line.truncate(at);
+            let line = line.freeze();
             self.scanned = 0;
             if let Some(line) = self.finish(line) {
                 return Some(line);

@@ -62,6 +62,48 @@ pub mod meta {
     pub const RELATED_TASK: &str = "io.modelcontextprotocol/related-task";
 }
 
+/// Words that are looked for in messages before anything is looked at more closely.
+pub mod needle {
+    use std::sync::OnceLock;
+
+    use memchr::memmem::Finder;
+
+    /// A word, and how to find it fast: to work that out takes as long as to search a short message.
+    #[derive(Debug)]
+    pub struct Needle {
+        text: &'static str,
+        finder: OnceLock<Finder<'static>>,
+    }
+
+    impl Needle {
+        const fn new(text: &'static str) -> Self {
+            Self { text, finder: OnceLock::new() }
+        }
+
+        /// Whether the word occurs.
+        pub fn is_in(&self, bytes: &[u8]) -> bool {
+            self.finder.get_or_init(|| Finder::new(self.text)).find(bytes).is_some()
+        }
+    }
+
+    /// See [`super::meta::PROTOCOL_VERSION`].
+    pub static PROTOCOL_VERSION: Needle = Needle::new(super::meta::PROTOCOL_VERSION);
+    /// See [`super::meta::LOG_LEVEL`].
+    pub static LOG_LEVEL: Needle = Needle::new(super::meta::LOG_LEVEL);
+    /// See [`super::meta::SUBSCRIPTION_ID`].
+    pub static SUBSCRIPTION_ID: Needle = Needle::new(super::meta::SUBSCRIPTION_ID);
+    /// In `_meta` of a request whose caller wants to hear of progress.
+    pub static PROGRESS_TOKEN: Needle = Needle::new("progressToken");
+    /// In whatever is about a task.
+    pub static TASK_ID: Needle = Needle::new("\"taskId\"");
+    /// In the schema of a tool whose arguments are repeated in headers.
+    pub static HEADER: Needle = Needle::new("x-mcp-header");
+    /// In a result that is a question.
+    pub static INPUT_REQUIRED: Needle = Needle::new("input_required");
+    /// In a tool that says how its results look.
+    pub static OUTPUT_SCHEMA: Needle = Needle::new("outputSchema");
+}
+
 /// The log levels, most verbose first.
 pub const LOG_LEVELS: [&str; 8] = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
 

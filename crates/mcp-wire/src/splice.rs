@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf as _, BufMut, Bytes, BytesMut};
 
 /// `bytes` with each range replaced by its text, and one line end. The ranges lie in order and do not overlap. Raw line
 /// breaks inside the message, which JSON allows between tokens and standard input and output do not, become blanks.
@@ -16,6 +16,19 @@ pub fn splice(bytes: &[u8], edits: &[(Range<usize>, &str)]) -> Bytes {
         from = range.end;
     }
     out.put_slice(&bytes[from..]);
+    end_line(out)
+}
+
+/// The same for one text that is no longer than what it replaces: what stands before moves up, and nothing is copied.
+pub(crate) fn shorten_in_place(mut bytes: BytesMut, range: Range<usize>, text: &str) -> Bytes {
+    let gap = range.len() - text.len();
+    bytes[range.end - text.len()..range.end].copy_from_slice(text.as_bytes());
+    bytes.copy_within(..range.start, gap);
+    bytes.advance(gap);
+    end_line(bytes)
+}
+
+fn end_line(mut out: BytesMut) -> Bytes {
     if memchr::memchr2(b'\n', b'\r', &out).is_some() {
         for byte in &mut out[..] {
             if matches!(byte, b'\n' | b'\r') {
@@ -89,6 +102,15 @@ mod tests {
         edits.add_members(text, 0..text.len(), "\"y\":2");
         edits.remove_members(text, 0..text.len(), |k| k == "big");
         assert_eq!(edits.apply(text.as_bytes()), &b"{\"id\":1,\"x\":1e2,\"y\":2}\n"[..]);
+    }
+
+    #[test]
+    fn in_place_or_copied_the_bytes_are_the_same() {
+        for (range, text) in [(6..13, "7"), (6..13, "1234567"), (6..13, ""), (0..1, "")] {
+            let bytes = BytesMut::from(&b"{\"id\":4711471,\r\"x\":1}"[..]);
+            let copied = splice(&bytes, &[(range.clone(), text)]);
+            assert_eq!(shorten_in_place(bytes, range, text), copied);
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub fn check_frame(bytes: &[u8]) {
     let parsed = Frame::parse(Bytes::copy_from_slice(bytes));
     let value: Option<Value> = serde_json::from_slice(bytes).ok();
     let Ok(frame) = parsed else { return };
+    assert!(serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok(), "a frame is JSON: {}", frame.text());
     // What nests too deeply for a tree is still passed on.
     let Some(Value::Object(members)) = value else { return };
     let read = |text: Option<&str>| text.map(|t| serde_json::from_str::<Value>(t).expect("a member's text is JSON"));
@@ -27,6 +28,7 @@ pub fn check_frame(bytes: &[u8]) {
 
     let other = frame.with_id("4711");
     assert_eq!(memchr::memchr_iter(b'\n', &other).count(), 1, "one line end");
+    assert_eq!(frame.clone().into_with_id("4711"), other);
     let mut wanted = members.clone();
     if frame.id().is_some() {
         wanted.insert("id".to_owned(), Value::from(4711));

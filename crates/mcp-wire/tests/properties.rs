@@ -63,6 +63,17 @@ proptest! {
     }
 
     #[test]
+    fn damaged_text_is_no_frame(text in json(3), at in any::<prop::sample::Index>(), with in prop_oneof![
+        Just(""), Just("\""), Just("\\"), Just(","), Just("}"), Just("["), Just("\u{1}"), Just("0"), Just("-"), Just("e"), Just("\\u00"),
+    ]) {
+        let text = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{text}}}"#);
+        let mut characters: Vec<char> = text.chars().collect();
+        let at = at.index(characters.len());
+        characters.splice(at..=at, with.chars());
+        check_frame(characters.into_iter().collect::<String>().as_bytes());
+    }
+
+    #[test]
     fn a_frame_with_an_envelope_survives(id in prop_oneof![Just("7"), Just("\"a\""), Just("1.0")], params in json(3)) {
         check_frame(format!("{{\"jsonrpc\":\"2.0\",\"params\":{params}, \"method\":\"m\",\"id\" :{id}}}").as_bytes());
         check_frame(format!("{{\"result\":{params},\"id\":{id},\"jsonrpc\":\"2.0\"}}").as_bytes());

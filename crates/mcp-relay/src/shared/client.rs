@@ -1,9 +1,10 @@
 //! Who is there.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use foldhash::HashMap;
 use mcp_wire::object;
 use mcp_wire::version::Era;
 
@@ -47,7 +48,7 @@ impl Client {
             info: None,
             capabilities: Rc::from("{}"),
             is_initialized: false,
-            open: HashMap::new(),
+            open: HashMap::default(),
             asked: BTreeSet::new(),
             roots: None,
             wishes: Wishes::default(),

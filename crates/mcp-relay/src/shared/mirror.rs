@@ -1,8 +1,8 @@
 //! Which arguments of which tools a modern HTTP client repeats in headers (basic/transports/streamable-http, `x-mcp-header`).
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
+use foldhash::HashMap;
 use mcp_wire::object;
 use serde_json::Value;
 

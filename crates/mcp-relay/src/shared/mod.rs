@@ -16,11 +16,12 @@
 //! | `to_modern` | a legacy client on a modern server |
 //! | `to_legacy`, `listens` | a modern client on a legacy server |
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use foldhash::HashMap;
 use mcp_wire::version::Era;
 use mcp_wire::{Frame, Kind, author};
 
@@ -112,17 +113,17 @@ impl Shared {
             out: Vec::new(),
             last_id: 0,
             clients: BTreeMap::new(),
-            calls: HashMap::new(),
-            nested: HashMap::new(),
+            calls: HashMap::default(),
+            nested: HashMap::default(),
             waiting: VecDeque::new(),
             turns,
             up,
             listens: BTreeMap::new(),
-            parked: HashMap::new(),
+            parked: HashMap::default(),
             gatherings: Vec::new(),
             tasks: tasks::Tasks::default(),
-            elicitations: HashMap::new(),
-            mirrored: HashMap::new(),
+            elicitations: HashMap::default(),
+            mirrored: HashMap::default(),
             seen: client::Seen::default(),
             levels: levels::Levels::default(),
             subscribers: subscriptions::Subscribers::default(),
@@ -185,11 +186,11 @@ impl Shared {
         self.up.era
     }
 
-    fn on_upstream(&mut self, frame: &Frame, on: Option<u64>) {
+    fn on_upstream(&mut self, frame: Frame, on: Option<u64>) {
         match frame.kind() {
             Kind::Result | Kind::Error => self.on_response(frame),
-            Kind::Request => self.on_server_request(frame.clone(), on),
-            Kind::Notification => self.on_server_notification(frame, on),
+            Kind::Request => self.on_server_request(frame, on),
+            Kind::Notification => self.on_server_notification(&frame, on),
         }
     }
 
@@ -215,7 +216,7 @@ impl Route for Shared {
             Event::Frame(peer, stream, frame) => self.on_client_frame(peer, stream, frame),
             Event::Abandoned(peer, stream) => self.on_abandoned(peer, stream),
             Event::Closed(peer) => self.on_closed(peer),
-            Event::Upstream(frame, on) => self.on_upstream(&frame, on),
+            Event::Upstream(frame, on) => self.on_upstream(frame, on),
             Event::Noise => self.noise += 1,
             Event::TooLong(size, id) => self.on_too_long(size, id),
             Event::UpstreamClosed(fate) => self.on_upstream_closed(&fate),

@@ -211,7 +211,7 @@ impl Shared {
         let Some(nested) = self.forget_question(id) else { return };
         match nested.kind {
             NestedKind::Server(theirs) => {
-                let is_task = frame.kind() == Kind::Result && frame.contains("\"taskId\"");
+                let is_task = frame.kind() == Kind::Result && frame.contains(&mcp_wire::methods::needle::TASK_ID);
                 let answer = if is_task { Self::as_clients_task(peer, frame, Some(&theirs)) } else { frame.with_id(&theirs) };
                 self.answer_question(nested.unit, id, answer);
             }

@@ -1,7 +1,7 @@
 //! Notifications, both ways.
 
 use mcp_wire::Frame;
-use mcp_wire::methods::{self, meta};
+use mcp_wire::methods::{self, meta, needle};
 use mcp_wire::version::Era;
 
 use super::Shared;
@@ -48,7 +48,7 @@ impl Shared {
         match frame.method() {
             "notifications/progress" => self.on_progress(frame),
             "notifications/cancelled" => self.on_server_cancels(frame),
-            _ if frame.contains(meta::SUBSCRIPTION_ID) => self.on_subscribed(frame),
+            _ if frame.contains(&needle::SUBSCRIPTION_ID) => self.on_subscribed(frame),
             "notifications/message" => self.on_log_message(frame, on),
             "notifications/resources/updated" => self.on_updated(frame),
             "notifications/tools/list_changed"

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use mcp_wire::author::{self, code};
-use mcp_wire::methods::{self, meta};
+use mcp_wire::methods::{self, meta, needle};
 use mcp_wire::version::{self, Era};
 use mcp_wire::{Frame, Kind, object};
 use serde_json::json;
@@ -73,7 +73,7 @@ impl Shared {
             (_, "initialize") => Era::Legacy,
             (Some(Era::Legacy), method) if client.is_initialized && method != "server/discover" => Era::Legacy,
             (_, "server/discover") | (Some(Era::Modern), _) => Era::Modern,
-            _ if frame.contains(meta::PROTOCOL_VERSION) => Era::Modern,
+            _ if frame.contains(&needle::PROTOCOL_VERSION) => Era::Modern,
             _ => Era::Legacy,
         }
     }
@@ -247,7 +247,7 @@ impl Shared {
         let id = self.next_id();
         let purpose = if frame.method() == "subscriptions/listen" { Purpose::Listen } else { Purpose::Client };
         let mut call = Call::new(self.now, peer, stream, frame, purpose);
-        if frame.contains(meta::LOG_LEVEL) {
+        if frame.contains(&needle::LOG_LEVEL) {
             call.log_level = Circumstances::of(frame).and_then(|c| c.log_level);
         }
         self.start_call(id, call, with_our_id(frame, id));

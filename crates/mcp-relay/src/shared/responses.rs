@@ -1,6 +1,7 @@
 //! From the server to clients: answers.
 
 use mcp_wire::author::{self, code};
+use mcp_wire::methods::needle;
 use mcp_wire::{Frame, Kind, object};
 
 use super::call::{Call, Purpose};
@@ -8,7 +9,7 @@ use super::{Shared, mirror};
 use crate::route::{Class, PeerId};
 
 impl Shared {
-    pub(super) fn on_response(&mut self, frame: &Frame) {
+    pub(super) fn on_response(&mut self, frame: Frame) {
         let Some(id) = frame.id().and_then(|id| id.parse::<u64>().ok()) else {
             self.count_and_log("an answer of the server without an id of ours");
             return;
@@ -18,25 +19,26 @@ impl Shared {
             return;
         };
         match &call.purpose {
-            Purpose::Opening => self.on_opening_answer(id, frame),
+            Purpose::Opening => self.on_opening_answer(id, &frame),
             Purpose::Client => {
                 let Some(call) = self.finish_call(id) else { return };
-                self.look_into(&call, frame);
+                self.look_into(&call, &frame);
+                let is_error = frame.kind() == Kind::Error;
                 let answer = if &*call.method == "tasks/list" {
-                    self.only_tasks_of(call.peer, frame, &call.id)
+                    self.only_tasks_of(call.peer, &frame, &call.id)
                 } else {
-                    frame.with_id(&call.id)
+                    frame.into_with_id(&call.id)
                 };
-                self.deliver(&call, answer, frame.kind() == Kind::Error);
+                self.deliver(&call, answer, is_error);
             }
             Purpose::Listen => {
                 let Some(call) = self.finish_call(id) else { return };
-                let answer = with_subscription(frame, &call.id, Some(&call.id));
+                let answer = with_subscription(&frame, &call.id, Some(&call.id));
                 self.answer(call.peer, call.stream, answer);
             }
-            Purpose::ToModern(_) => self.on_answer_for_legacy(id, frame),
-            Purpose::ToLegacy(_) => self.on_answer_for_modern(id, frame),
-            Purpose::OnBehalf => self.on_answer_on_behalf(id, frame),
+            Purpose::ToModern(_) => self.on_answer_for_legacy(id, &frame),
+            Purpose::ToLegacy(_) => self.on_answer_for_modern(id, &frame),
+            Purpose::OnBehalf => self.on_answer_on_behalf(id, &frame),
             Purpose::Unheard => {
                 self.finish_call(id);
             }
@@ -49,9 +51,9 @@ impl Shared {
             Purpose::Wishes(peer) => {
                 let peer = *peer;
                 self.finish_call(id);
-                self.wishes_ended(peer, id, frame);
+                self.wishes_ended(peer, id, &frame);
             }
-            Purpose::ListenTo(..) => self.on_listened_to(id, frame),
+            Purpose::ListenTo(..) => self.on_listened_to(id, &frame),
         }
         self.settle();
     }
@@ -71,10 +73,10 @@ impl Shared {
     pub(super) fn look_into(&mut self, call: &Call, frame: &Frame) {
         match frame.kind() {
             Kind::Result => {
-                if &*call.method == "tools/list" && frame.contains("x-mcp-header") {
+                if &*call.method == "tools/list" && frame.contains(&needle::HEADER) {
                     mirror::learn(frame.result().unwrap_or_default(), &mut self.mirrored);
                 }
-                if frame.contains("\"taskId\"") {
+                if frame.contains(&needle::TASK_ID) {
                     self.tasks.learn(call, frame, self.now);
                 }
             }

@@ -1,9 +1,9 @@
 //! Whose a task is (2025-11-25, basic/utilities/tasks; experimental there). A task outlives the request that made it, so its
 //! owner is remembered until it is over or its time is up.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use foldhash::HashMap;
 use mcp_wire::splice::Edits;
 use mcp_wire::{Frame, object};
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mcp_wire::author::{self, code};
-use mcp_wire::methods::{self, LOG_LEVELS, meta};
+use mcp_wire::methods::{self, LOG_LEVELS, meta, needle};
 use mcp_wire::splice::Edits;
 use mcp_wire::version::{self, Era};
 use mcp_wire::{Frame, Kind, object};
@@ -194,7 +194,7 @@ impl Shared {
 
     /// A modern server answers a legacy client's request.
     pub(super) fn on_answer_for_legacy(&mut self, id: u64, frame: &Frame) {
-        if frame.kind() == Kind::Result && frame.contains("input_required") {
+        if frame.kind() == Kind::Result && frame.contains(&needle::INPUT_REQUIRED) {
             let kind = frame.get_string(&["result", "resultType"]);
             if kind.as_deref() == Some("input_required") {
                 self.begin_round(id, frame);
@@ -473,7 +473,7 @@ fn legacy_answer(call: &Call, frame: &Frame) -> Bytes {
         _ => false,
     });
     if &*call.method == "tools/list"
-        && frame.contains("outputSchema")
+        && frame.contains(&needle::OUTPUT_SCHEMA)
         && let Some(list) = frame.find(&["result", "tools"])
     {
         for span in object::elements(&text[list.clone()]) {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mcp_wire::methods::meta;
+use mcp_wire::methods::{meta, needle};
 use mcp_wire::version::Era;
 use mcp_wire::{Frame, Kind};
 use reqwest::Method;
@@ -58,7 +58,7 @@ pub(super) async fn run(session: Rc<Session>, mut frames: mpsc::UnboundedReceive
             }
             Kind::Notification => {
                 let is_initialized = frame.method() == "notifications/initialized";
-                let era = if frame.contains(meta::PROTOCOL_VERSION) { Era::Modern } else { era };
+                let era = if frame.contains(&needle::PROTOCOL_VERSION) { Era::Modern } else { era };
                 if era == Era::Modern && frame.method() == "notifications/cancelled" {
                     close_answer(&session, &frame);
                     continue;
@@ -102,7 +102,7 @@ pub(super) async fn run(session: Rc<Session>, mut frames: mpsc::UnboundedReceive
 /// The era a request belongs to.
 fn era_of(request: &Frame) -> Era {
     let is_modern = request.method() == "server/discover"
-        || request.contains(meta::PROTOCOL_VERSION) && request.find(&["params", "_meta", meta::PROTOCOL_VERSION]).is_some();
+        || request.contains(&needle::PROTOCOL_VERSION) && request.find(&["params", "_meta", meta::PROTOCOL_VERSION]).is_some();
     if is_modern { Era::Modern } else { Era::Legacy }
 }
 

@@ -38,7 +38,9 @@ pub(super) struct Connection {
     /// The address the client came in by.
     pub(super) local: IpAddr,
     phase: Cell<Phase>,
-    /// Since when nothing has happened that belongs to the phase.
+    /// Something happened since the last sweep. To ask for the time at every step costs more than most steps.
+    has_moved: Cell<bool>,
+    /// The last sweep before which something had happened.
     since: Cell<Instant>,
     /// Since when the client takes nothing of what we write.
     blocked: Cell<Option<Instant>>,
@@ -54,6 +56,7 @@ impl Connection {
         Self {
             local,
             phase: Cell::new(Phase::Idle),
+            has_moved: Cell::new(false),
             since: Cell::new(Instant::now()),
             blocked: Cell::new(None),
             drains: Cell::new(false),
@@ -67,12 +70,12 @@ impl Connection {
     pub(super) fn enter(&self, phase: Phase) {
         self.phase.set(phase);
         self.wants_comment.set(false);
-        self.since.set(Instant::now());
+        self.has_moved.set(true);
     }
 
     /// Something was written, or read, that shows that the phase is not stuck.
     pub(super) fn moved(&self) {
-        self.since.set(Instant::now());
+        self.has_moved.set(true);
     }
 
     /// Whether something has to be said for the sake of saying something. Asked once per time.
@@ -111,6 +114,9 @@ impl Connection {
 
     /// Looks after the connection: ends it where the client is too slow, has it say something where it has been quiet.
     pub(super) fn sweep(&self, now: Instant, options: &super::HttpOptions) {
+        if self.has_moved.replace(false) {
+            self.since.set(now);
+        }
         let quiet = now.saturating_duration_since(self.since.get());
         let is_stuck = self.blocked.get().is_some_and(|since| now.saturating_duration_since(since) > options.write_timeout);
         let limit = match self.phase.get() {

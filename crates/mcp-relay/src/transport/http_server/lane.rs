@@ -4,12 +4,13 @@
 //! other. What waits counts against an [`Account`], which belongs to one client.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
+use foldhash::HashMap;
 
 use crate::outlet::Overflow;
 use crate::route::Class;

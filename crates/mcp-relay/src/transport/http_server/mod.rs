@@ -38,11 +38,11 @@ mod session;
 mod sweep;
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
+use foldhash::HashMap;
 use hyper::body::{Body as _, Incoming};
 use hyper::{Method, Request, Response, StatusCode};
 use mcp_wire::author::code;

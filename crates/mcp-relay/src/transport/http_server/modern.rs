@@ -7,7 +7,7 @@ use std::rc::Rc;
 use hyper::header::HeaderValue;
 use hyper::{HeaderMap, Response, StatusCode};
 use mcp_wire::author::code;
-use mcp_wire::methods::{meta, name_member};
+use mcp_wire::methods::{meta, name_member, needle};
 use mcp_wire::{Frame, Kind, NotAFrame, object, version};
 
 use super::connection::{Connection, Phase};
@@ -33,7 +33,7 @@ fn is_date(text: &str) -> bool {
 
 /// Whether the body brings its own revision.
 pub(super) fn is_in_body(frame: &Frame) -> bool {
-    frame.contains(meta::PROTOCOL_VERSION) && frame.find(&["params", "_meta", meta::PROTOCOL_VERSION]).is_some()
+    frame.contains(&needle::PROTOCOL_VERSION) && frame.find(&["params", "_meta", meta::PROTOCOL_VERSION]).is_some()
 }
 
 /// Takes a POST.

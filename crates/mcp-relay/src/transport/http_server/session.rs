@@ -1,12 +1,13 @@
 //! A client that opened a session: by `initialize` over streamable HTTP, or by the stream of the older HTTP+SSE transport.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
+use foldhash::HashMap;
 
 use super::Server;
 use super::lane::{Account, Lane, Piece, Style};

@@ -1,13 +1,14 @@
 //! What one client has not read yet.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::{Buf as _, Bytes};
+use foldhash::HashMap;
 use tokio::io::AsyncWrite;
 use tokio::sync::Notify;
 
