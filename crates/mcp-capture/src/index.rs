@@ -242,6 +242,10 @@ impl Index {
         self.cells.extend_from_slice(&entry.pack());
     }
 
+    pub(crate) fn truncate(&mut self, entries: usize) {
+        self.cells.truncate(entries * CELL);
+    }
+
     /// The last entry, if it is not before `first`.
     pub(crate) fn last_from(&self, first: u32) -> Option<Entry> {
         let last = u32::try_from(self.len()).ok()?.checked_sub(1)?;

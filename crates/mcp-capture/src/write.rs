@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use crate::event::{Event, Flags, Footer, Gap, Header, Hop, HttpPhase, Stamp};
+use crate::event::{Event, Flags, Footer, Gap, Header, Hop, HttpPhase, Record, Stamp};
 use crate::file::{self, Type, beginning, push_head, push_record, stamp_bytes};
 use crate::index::{Entry, Operation, SidecarWriter, Symbols, entries};
 use crate::redact::Redactor;
@@ -238,6 +238,8 @@ impl Writer {
             What::Frame(bytes, length) => {
                 let bytes = self.redacted(&mut stamp, bytes, redactor);
                 stamp.flags = stamp.flags.with_if(!bytes.ends_with(b"\n"), Flags::NO_NEWLINE);
+                // What a reader of the file alone would say, too.
+                let length = if stamp.flags.has(Flags::TRUNCATED) { length } else { bytes.len() as u64 };
                 self.frame(stamp, &bytes, length);
             }
             What::Stderr(bytes) => {
@@ -283,34 +285,18 @@ impl Writer {
         if let Some(redactor) = redactor {
             redactor.event(&mut event);
         }
-        let mut scan = Scan::default();
-        match &event {
-            Event::Http(http) => {
-                scan.id = http.frame;
-                let is_dropped = http.phase == HttpPhase::Dropped;
-                scan.flags = Flags::NONE.with_if(http.status >= 400, Flags::IS_ERROR).with_if(is_dropped, Flags::DROPPED);
-                scan.link = Link::Token(u32::from(http.status));
-            }
-            Event::Peer(peer) => {
-                stamp.hop = Hop::Client(peer.peer);
-                scan.class = if peer.open { Class::Request } else { Class::Result };
-            }
-            Event::Process(process) => {
-                scan.class = if process.started { Class::Request } else { Class::Result };
-                let is_bad = process.signal.is_some() || process.code.is_some_and(|code| code != 0);
-                scan.flags = Flags::NONE.with_if(is_bad, Flags::IS_ERROR);
-            }
-            Event::Altered(altered, _) => scan.id = altered.frame,
-            Event::Note(_) => {}
-        }
+        let record = Record::Event(event);
+        let (scan, _) = scan_event(&record, &mut stamp, 0);
+        let Record::Event(event) = record else { unreachable!("it was made one line up") };
         let (kind, body) = file::event_body(&event);
         self.plain(kind, stamp, &body, body.len(), &scan);
     }
 
     fn gap(&mut self, stamp: Stamp, gap: &Gap) {
         let body = file::json(gap);
-        let scan = Scan { id: gap.records, ..Scan::default() };
-        self.plain(Type::Gap, stamp, &body, usize::try_from(gap.bytes).unwrap_or(usize::MAX), &scan);
+        let mut stamp = stamp;
+        let (scan, length) = scan_event(&Record::Gap(gap.clone()), &mut stamp, body.len());
+        self.plain(Type::Gap, stamp, &body, length, &scan);
     }
 
     fn plain(&mut self, kind: Type, stamp: Stamp, body: &[u8], shown: usize, scan: &Scan) {
@@ -485,4 +471,34 @@ impl Writer {
             trouble: self.trouble,
         }
     }
+}
+
+/// What the index has of a record that is no message, and the length it shows.
+pub(crate) fn scan_event(record: &Record, stamp: &mut Stamp, length: usize) -> (Scan, usize) {
+    let mut scan = Scan::default();
+    let mut shown = length;
+    match record {
+        Record::Event(Event::Http(http)) => {
+            scan.id = http.frame;
+            let is_dropped = http.phase == HttpPhase::Dropped;
+            scan.flags = Flags::NONE.with_if(http.status >= 400, Flags::IS_ERROR).with_if(is_dropped, Flags::DROPPED);
+            scan.link = Link::Token(u32::from(http.status));
+        }
+        Record::Event(Event::Peer(peer)) => {
+            stamp.hop = Hop::Client(peer.peer);
+            scan.class = if peer.open { Class::Request } else { Class::Result };
+        }
+        Record::Event(Event::Process(process)) => {
+            scan.class = if process.started { Class::Request } else { Class::Result };
+            let is_bad = process.signal.is_some() || process.code.is_some_and(|code| code != 0);
+            scan.flags = Flags::NONE.with_if(is_bad, Flags::IS_ERROR);
+        }
+        Record::Event(Event::Altered(altered, _)) => scan.id = altered.frame,
+        Record::Gap(gap) => {
+            scan.id = gap.records;
+            shown = usize::try_from(gap.bytes).unwrap_or(usize::MAX);
+        }
+        _ => {}
+    }
+    (scan, shown)
 }
