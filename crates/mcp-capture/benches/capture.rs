@@ -8,7 +8,7 @@ use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use mcp_capture::{Direction, Filter, Hop, Needle, Options, Recorder, Redactor, Rows, Session};
 
-const LONG: Duration = Duration::from_secs(600);
+const LONG: Duration = Duration::from_mins(10);
 
 fn call(id: u32) -> Bytes {
     Bytes::from(format!(
@@ -60,6 +60,7 @@ fn recorder(c: &mut Criterion) {
     let dir = tempfile::tempdir().unwrap();
     let mut group = c.benchmark_group("recorder");
     group.sample_size(10);
+    let mut number = 0;
     for (name, size, redact) in
         [("200-bytes", 0, false), ("200-bytes-redacted", 0, true), ("64-KiB", 65536, false), ("64-KiB-redacted", 65536, true)]
     {
@@ -75,7 +76,6 @@ fn recorder(c: &mut Criterion) {
             .collect();
         group.throughput(Throughput::Bytes(frames.iter().map(|f| f.len() as u64).sum()));
         group.bench_function(name, |b| {
-            let mut number = 0;
             b.iter_batched(
                 || {
                     number += 1;

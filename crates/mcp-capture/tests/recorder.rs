@@ -14,7 +14,7 @@ use mcp_capture::event::{Altered, Event, Http, HttpPhase, Mark, Note, Peer, Proc
 use mcp_capture::store::{Policy, marks, names};
 use mcp_capture::{Direction, Flags, Header, Hop, Limits, Options, Output, Record, Recorder, Redactor, Row, Session, Store};
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 fn frames(session: &Session) -> Vec<(u64, String)> {
     (0..u32::try_from(session.index().len()).unwrap())
@@ -258,11 +258,8 @@ fn large_session_goes_on_in_parts_that_open_as_one() {
 
 #[test]
 fn missing_short_foreign_or_wrong_index_changes_nothing() {
-    let made = record(
-        &(0..40)
-            .map(|n| format!("> {{\"jsonrpc\":\"2.0\",\"id\":{n},\"method\":\"m{}\"}}\n! line {n}\n", n % 5))
-            .collect::<String>(),
-    );
+    let lines = |n: u32| [format!("> {{\"jsonrpc\":\"2.0\",\"id\":{n},\"method\":\"m{}\"}}", n % 5), format!("! line {n}")];
+    let made = record(&(0..40).flat_map(lines).collect::<Vec<_>>().join("\n"));
     let index = names::index(&made.path);
     let whole = std::fs::read(&index).unwrap();
     let good = (texts(&made.session), common::rows(&made.session));
@@ -317,7 +314,9 @@ fn two_readers_follow_a_writer_and_see_everything_once() {
         })
         .into_iter()
         .collect();
-    writers.into_iter().for_each(|writer| writer.join().unwrap());
+    for writer in writers {
+        writer.join().unwrap();
+    }
     recorder.finish();
     for reader in readers {
         let seen = reader.join().unwrap();

@@ -65,7 +65,7 @@ pub(crate) fn rows(session: &Session) -> Vec<Row> {
 
 /// Waits for something, with a deadline.
 pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    let deadline = std::time::Instant::now() + Duration::from_mins(1);
     while !done() {
         assert!(std::time::Instant::now() < deadline, "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(2));
