@@ -58,6 +58,7 @@ enum Command {
     Login(cmd::login::LoginArgs),
     Logout(cmd::login::LogoutArgs),
     RunOnce(Box<cmd::run_once::Args>),
+    Tap(Box<cmd::tap::Args>),
     Daemon(cmd::daemon::Args),
     Ps(cmd::daemon::StatusArgs),
     Inspect(cmd::inspect::Args),
@@ -98,6 +99,7 @@ fn dispatch(ui: Ui, command: Command) -> Result<Exit, Failure> {
     match command {
         // These need no home directory.
         Command::RunOnce(args) => cmd::run_once::run(ui, &args),
+        Command::Tap(args) if !args.is_about_clients() => cmd::tap::run(ui, &args),
         Command::Serve(args) => cmd::serve::run(ui, &args),
         Command::Completions(args) => cmd::completions::run(ui, &args),
         Command::Man(args) => cmd::man::run(ui, &args),
