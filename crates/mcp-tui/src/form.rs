@@ -159,12 +159,48 @@ impl Form {
                     (node.is_null, node.is_touched) = (false, true);
                 }
             }
+            (State::Unbuilt | State::Variant(..), KeyCode::Char(letter)) if letter != ' ' => {
+                if self.takes_line(letter) {
+                    return self.key(event);
+                }
+            }
             (_, KeyCode::Char(' ') | KeyCode::Right) => self.turn(1),
             (_, KeyCode::Left) => self.turn(-1),
             _ => {}
         }
         self.changed();
         Outcome::Open
+    }
+
+    /// Somebody types where one of several forms is to be chosen first: takes the form that fits, and goes to its line.
+    fn takes_line(&mut self, letter: char) -> bool {
+        let schema = self.schema.clone();
+        let depth = self.places().get(self.cursor).map_or(0, |place| place.way.len());
+        let Some(node) = self.current() else { return false };
+        let Shape::Variant(branches) = &node.shape else { return false };
+        let is_number = letter.is_ascii_digit() || letter == '-';
+        let mut best = None;
+        for at in 0..branches.len() {
+            node.choose(&schema, at, depth);
+            let State::Variant(_, inner) = &node.state else { continue };
+            if matches!(inner.state, State::Line(_)) {
+                let fits = matches!(inner.shape, Shape::Number) == is_number;
+                if fits || best.is_none() {
+                    best = Some(at);
+                }
+                if fits {
+                    break;
+                }
+            }
+        }
+        let Some(best) = best else {
+            node.state = State::Unbuilt;
+            return false;
+        };
+        node.choose(&schema, best, depth);
+        (node.is_set, node.is_null, node.is_open, node.is_touched) = (true, false, true, true);
+        self.cursor += 1;
+        true
     }
 
     /// Takes pasted text.

@@ -74,7 +74,11 @@ impl App {
         let header = open.session.header();
         let counts = open.counts();
         let client = open.session.peer_name(Hop::Client(1));
-        let revision = open.session.peers().iter().find_map(|p| Some(p.era.clone()).filter(|e| !e.is_empty()));
+        let opened = |method: &str| matches!(method, "initialize" | "server/discover");
+        let revision = open.session.index().symbols.iter().find(|(_, method, _)| opened(method)).map(|(_, method, name)| {
+            // A modern opening names no revision: each request does.
+            if name.is_empty() { method.to_owned() } else { name.to_owned() }
+        });
         let mut line = Line::new();
         line.put("mcp inspect", Role::Title).put("  ", Role::Text);
         line.put(&format!("{client} > {}", header.server), Role::Text);

@@ -118,7 +118,11 @@ impl App {
             Overlay::Page(page) => page.draw(area, buffer, &self.theme),
             Overlay::Confirm(confirm, _) => confirm.draw(area, buffer, &self.theme),
             Overlay::Menu(palette) => return palette.draw(area, buffer, &self.theme),
-            Overlay::Form(form, _) => return form.draw(area, buffer, &self.theme),
+            // The footer stays: it says how to send.
+            Overlay::Form(form, _) => {
+                let place = Rect { height: area.height - 1, ..area };
+                return form.draw(place, buffer, &self.theme);
+            }
             Overlay::Diff(view) => view.draw(area, buffer, &self.theme),
             Overlay::Prompt(prompt, of) => {
                 // Over the filter line, with the completions below it.

@@ -224,3 +224,16 @@ fn a_broken_schema_is_said_and_does_not_stop_anybody() {
     assert!(form.schema_fault.is_some());
     assert!(matches!(feed(&mut form, "ctrl-s"), Outcome::Sent(_)));
 }
+
+#[test]
+fn typing_where_a_form_is_to_be_chosen_takes_the_one_that_fits() {
+    let schema = json!({
+        "type": "object", "required": ["a", "b"],
+        "properties": {
+            "a": {"anyOf": [{"type": "string"}, {"type": "number"}]},
+            "b": {"anyOf": [{"type": "number"}, {"type": "string"}]},
+        },
+    });
+    let mut form = form(schema);
+    assert_eq!(feed(&mut form, "\"2\" tab \"x\" ctrl-s"), Outcome::Sent(r#"{"a":2,"b":"x"}"#.to_owned()));
+}
