@@ -62,6 +62,8 @@ enum Command {
     Daemon(cmd::daemon::Args),
     Ps(cmd::daemon::StatusArgs),
     Inspect(cmd::inspect::Args),
+    #[command(subcommand, hide = true)]
+    Server(ServerCommand),
     Serve(cmd::serve::Args),
     Trace(cmd::trace::Args),
     Mock(cmd::mock::Args),
@@ -73,6 +75,12 @@ enum Command {
     Version(cmd::version::Args),
     #[command(hide = true)]
     Util(cmd::util::Args),
+}
+
+/// What can be done with one server. `mcp server inspect NAME` is another spelling of `mcp inspect NAME`.
+#[derive(Debug, Subcommand)]
+enum ServerCommand {
+    Inspect(cmd::inspect::Args),
 }
 
 /// Reads the command line and runs the command.
@@ -125,7 +133,7 @@ fn at_home(ctx: &Ctx, command: Command) -> Result<Exit, Failure> {
         Command::Logout(args) => cmd::login::logout(ctx, &args),
         Command::Daemon(args) => cmd::daemon::run(ctx, &args),
         Command::Ps(args) => cmd::daemon::status(ctx, &args),
-        Command::Inspect(args) => cmd::inspect::run(ctx, &args),
+        Command::Inspect(args) | Command::Server(ServerCommand::Inspect(args)) => cmd::inspect::run(ctx, &args),
         Command::Demo(args) => cmd::demo::run(ctx, &args),
         Command::Trace(args) => cmd::trace::run(ctx, &args),
         Command::Mock(args) => cmd::mock::run(ctx, &args),
