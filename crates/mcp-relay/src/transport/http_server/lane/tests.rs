@@ -76,8 +76,7 @@ fn a_message_over_the_limit_passes_alone() {
 #[test]
 fn one_of_each_kind_waits_for_a_client_without_a_stream() {
     let (lane, account) = (Lane::new(0, None), account(1 << 20));
-    let changed =
-        |list: &str, n: u32| line(&format!(r#"{{"method":"notifications/{list}/list_changed","params":{{"n":{n}}}}}"#));
+    let changed = |list: &str, n: u32| line(&format!(r#"{{"method":"notifications/{list}/list_changed","params":{{"n":{n}}}}}"#));
     let updated = |uri: &str| line(&format!(r#"{{"method":"notifications/resources/updated","params":{{"uri":"{uri}"}}}}"#));
     for n in 0..500 {
         lane.push_pending(&account, Class::Notification, changed("tools", n)).unwrap();
