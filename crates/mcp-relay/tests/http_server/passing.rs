@@ -71,21 +71,18 @@ impl Caller {
     fn call(&mut self, id: u32, tool: &str, size: usize, gate: &Path, has_progress: bool) {
         let arguments = format!(r#"{{"size":{size},"gate":"{}"}}"#, gate.display());
         let progress = if has_progress { r#""progressToken":5"# } else { "" };
-        match &self.session {
-            Some(session) => {
-                let meta = if has_progress { format!(r#","_meta":{{{progress}}}"#) } else { String::new() };
-                let body = format!(
-                    r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments}{meta}}}}}"#
-                );
-                self.client.post_only(session, &body);
+        if let Some(session) = &self.session {
+            let meta = if has_progress { format!(r#","_meta":{{{progress}}}"#) } else { String::new() };
+            let body = format!(
+                r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments}{meta}}}}}"#
+            );
+            self.client.post_only(session, &body);
+        } else {
+            let mut body = modern_call(id, tool, &arguments);
+            if has_progress {
+                body = body.replace(r#""_meta":{"#, &format!(r#""_meta":{{{progress},"#));
             }
-            None => {
-                let mut body = modern_call(id, tool, &arguments);
-                if has_progress {
-                    body = body.replace(r#""_meta":{"#, &format!(r#""_meta":{{{progress},"#));
-                }
-                self.client.post_only(&modern_headers(tool), &body);
-            }
+            self.client.post_only(&modern_headers(tool), &body);
         }
     }
 
