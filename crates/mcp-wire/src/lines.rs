@@ -255,7 +255,7 @@ mod tests {
                 }
                 assert_eq!(found.concat(), wanted.concat(), "{end:?} {at}");
                 assert_eq!(found.len(), 4, "three lines, and nothing behind them");
-                assert_eq!(has_begun, at < stream.len() - 12, "{end:?} {at}");
+                assert_eq!(has_begun, at < stream.len() - r#"{"next":1}."#.len(), "{end:?} {at}");
             }
         }
     }
