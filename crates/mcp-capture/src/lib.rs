@@ -9,6 +9,7 @@
 pub mod event;
 pub mod exchange;
 pub mod file;
+pub mod filter;
 pub mod index;
 pub mod reader;
 pub mod recorder;
@@ -17,13 +18,18 @@ pub mod ring;
 pub mod scan;
 pub mod session;
 pub mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod text;
 pub mod write;
 
 pub use event::{Direction, Event, Flags, Header, Hop, Record, Stamp};
 pub use exchange::{EndedBy, Row, RowFlags, RowKind, Rows, Status};
+pub use filter::{Filter, FilterError};
 pub use reader::{Part, ReadError};
 pub use recorder::{Options, Recorder};
 pub use redact::Redactor;
 pub use ring::{Limits, Sink};
 pub use session::{Changes, Needle, PeerInfo, Session};
+pub use store::Store;
 pub use write::{Output, Summary, WriteError};

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use crate::event::{Flags, Header, Hop, Mark, Record, Stamp};
-use crate::exchange::Rows;
+use crate::exchange::{Row, Rows};
 use crate::file::{STAMP, Type, parse, parse_stamp};
+use crate::filter::{Context, Facts, Filter, Verdict, Vocabulary};
 use crate::index::{Entry, Index, Operation, SidecarWriter, entries, load};
 use crate::reader::{Part, ReadError};
 use crate::scan::{Class, Link, Scan, scan, scan_beginning};
@@ -259,6 +260,132 @@ impl Session {
     /// The entry of the record with this number.
     pub fn find(&self, sequence: u64) -> Option<u32> {
         self.index.find(sequence)
+    }
+
+    /// What a filter is told of this session.
+    pub fn context(&self) -> Context<'_> {
+        let last = u32::try_from(self.index.len()).ok().and_then(|len| self.index.get(len.checked_sub(1)?));
+        Context {
+            session: &self.header().session,
+            server: &self.header().server,
+            now: last.map_or(0, |entry| entry.stamp.at),
+            started_ms: self.header().started_ms,
+            utc_offset: 0,
+        }
+    }
+
+    /// What a filter is told of a row.
+    #[inline]
+    pub fn facts(&self, row: &Row, now: u64) -> Facts<'_> {
+        let (method, name) = self.index.symbols.get(row.operation);
+        let client = match row.hop {
+            Hop::Server => "",
+            Hop::Client(peer) => match self.peers.iter().find(|known| known.peer == peer) {
+                Some(known) if !known.name.is_empty() => &known.name,
+                _ => &self.header().client,
+            },
+        };
+        Facts {
+            kind: row.kind,
+            method,
+            name,
+            id: row.id,
+            client,
+            hop: row.hop,
+            direction: row.direction,
+            status: row.status,
+            flags: row.flags,
+            duration: row.duration.unwrap_or_else(|| now.saturating_sub(row.at)),
+            size: u64::from(row.sent) + u64::from(row.received),
+            received: u64::from(row.received),
+            at: row.at,
+        }
+    }
+
+    /// Whether a row fits; its messages are read if that is needed.
+    pub fn matches(&self, filter: &Filter, row: &Row) -> io::Result<bool> {
+        let context = self.context();
+        let facts = self.facts(row, context.now);
+        match filter.verdict(&facts, &context) {
+            Verdict::Yes => Ok(true),
+            Verdict::No => Ok(false),
+            Verdict::NeedsPayload => {
+                let mut payloads = Vec::new();
+                for at in self.rows.entries(row.number) {
+                    payloads.extend(self.payload(at)?);
+                }
+                let payloads: Vec<&[u8]> = payloads.iter().map(|payload| &**payload).collect();
+                Ok(filter.matches(&facts, &context, &payloads))
+            }
+        }
+    }
+
+    /// The rows that fit. Texts are searched for in the file first, so that only rows which can fit are decoded.
+    pub fn filtered(&self, filter: &Filter) -> io::Result<Vec<u32>> {
+        let mut found = Vec::new();
+        self.filter_from(filter, 0, |row| found.push(row))?;
+        Ok(found)
+    }
+
+    /// The rows from one on that fit, in order, as they are found.
+    pub fn filter_from(&self, filter: &Filter, from: u32, mut each: impl FnMut(u32)) -> io::Result<()> {
+        let context = self.context();
+        let has_text = if filter.needs_payload() { self.rows_with(filter, from)? } else { None };
+        for number in from..u32::try_from(self.rows.len()).unwrap_or(u32::MAX) {
+            let Some(row) = self.rows.get(&self.index, number) else { break };
+            let fits = match filter.verdict(&self.facts(&row, context.now), &context) {
+                Verdict::Yes => true,
+                Verdict::No => false,
+                Verdict::NeedsPayload => {
+                    has_text.as_ref().is_none_or(|rows| rows.get(number as usize) == Some(&true)) && self.matches(filter, &row)?
+                }
+            };
+            if fits {
+                each(number);
+            }
+        }
+        Ok(())
+    }
+
+    /// Which rows hold a text that the filter cannot do without.
+    fn rows_with(&self, filter: &Filter, from: u32) -> io::Result<Option<Vec<bool>>> {
+        let Some(needles) = filter.needles() else { return Ok(None) };
+        let mut has = vec![false; self.rows.len()];
+        let start = self.rows.get(&self.index, from).map_or(0, |row| row.first);
+        for needle in &needles {
+            self.search(needle, start, |at| {
+                let elements = self.index.iter_from(at + 1).take_while(|(_, entry)| entry.is_element).map(|(at, _)| at);
+                // What is in a batch may be in any of its messages.
+                for at in std::iter::once(at).chain(elements) {
+                    if let Some(row) = self.rows.of_entry(at).and_then(|row| has.get_mut(row as usize)) {
+                        *row = true;
+                    }
+                }
+                true
+            })?;
+        }
+        Ok(Some(has))
+    }
+
+    /// Names to complete filters with.
+    pub fn vocabulary(&self) -> Vocabulary {
+        let mut words = Vocabulary::default();
+        for (_, method, name) in self.index.symbols.iter().skip(1) {
+            if method == "tools/call" && !name.is_empty() {
+                words.tools.push(name.to_owned());
+            }
+            words.methods.push(method.to_owned());
+        }
+        words.clients.extend(self.peers.iter().map(|peer| peer.name.clone()));
+        words.clients.push(self.header().client.clone());
+        words.servers.push(self.header().server.clone());
+        words.sessions.push(self.header().session.clone());
+        for list in [&mut words.tools, &mut words.methods, &mut words.clients, &mut words.servers] {
+            list.retain(|word| !word.is_empty());
+            list.sort();
+            list.dedup();
+        }
+        words
     }
 
     /// Searches the payloads of all records from an entry on, in the order of the file. `each` is given the entries in which
