@@ -11,6 +11,7 @@ pub mod exchange;
 pub mod file;
 pub mod filter;
 pub mod index;
+pub mod lint;
 pub mod reader;
 pub mod recorder;
 pub mod redact;

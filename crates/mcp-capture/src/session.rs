@@ -215,8 +215,7 @@ impl Session {
                 });
                 let known = &mut self.peers[at];
                 // A record that says less takes nothing back.
-                for (have, said) in
-                    [(&mut known.name, peer.name), (&mut known.version, peer.version), (&mut known.era, peer.era)]
+                for (have, said) in [(&mut known.name, peer.name), (&mut known.version, peer.version), (&mut known.era, peer.era)]
                 {
                     if !said.is_empty() {
                         *have = said;
@@ -477,8 +476,17 @@ fn index_record(offset: u64, kind: Type, body: &Bytes, index: &mut Index, new: &
         },
     };
     let length = u32::try_from(length).unwrap_or(u32::MAX);
-    let entry =
-        Entry { offset, length, stamp, kind, is_element: false, class: Class::None, operation: Operation(0), id: 0, link: Link::None };
+    let entry = Entry {
+        offset,
+        length,
+        stamp,
+        kind,
+        is_element: false,
+        class: Class::None,
+        operation: Operation(0),
+        id: 0,
+        link: Link::None,
+    };
     new.clear();
     entries(entry, &scan, &mut index.symbols, new, out);
 }

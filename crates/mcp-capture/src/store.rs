@@ -159,9 +159,7 @@ impl Store {
         match found.as_slice() {
             [] => Err(none()),
             [one] => Ok(one.path.clone()),
-            several => {
-                Err(FindError::Several { name: name.to_owned(), all: several.iter().map(|s| s.name.clone()).collect() })
-            }
+            several => Err(FindError::Several { name: name.to_owned(), all: several.iter().map(|s| s.name.clone()).collect() }),
         }
     }
 }

@@ -73,7 +73,11 @@ pub fn check_redact(values: &[String], bytes: &[u8]) {
         assert!(memchr::memmem::find(after, value.as_bytes()).is_none(), "{value:?} is in {:?}", String::from_utf8_lossy(after));
         let escaped = serde_json::to_string(value).expect("a string is JSON");
         let escaped = &escaped[1..escaped.len() - 1];
-        assert!(memchr::memmem::find(after, escaped.as_bytes()).is_none(), "{escaped:?} is in {:?}", String::from_utf8_lossy(after));
+        assert!(
+            memchr::memmem::find(after, escaped.as_bytes()).is_none(),
+            "{escaped:?} is in {:?}",
+            String::from_utf8_lossy(after)
+        );
     }
     let is_json = |bytes: &[u8]| serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok();
     if is_json(bytes) {

@@ -186,7 +186,11 @@ pub fn line(session: &Session, row: &Row) -> io::Result<String> {
     let title = title(session, row)?;
     let arguments = arguments(session, row)?;
     let took = row.duration.map(|nanos| format!(" {}", duration(nanos))).unwrap_or_default();
-    let status = if row.kind == RowKind::Operation { format!(" {}{took} {}", status(row), size(u64::from(row.received))) } else { String::new() };
+    let status = if row.kind == RowKind::Operation {
+        format!(" {}{took} {}", status(row), size(u64::from(row.received)))
+    } else {
+        String::new()
+    };
     let arguments = if arguments.is_empty() { arguments } else { format!(" {arguments}") };
     Ok(format!("{:>6} {from:<10} {title}{arguments}{status}", row.sequence))
 }

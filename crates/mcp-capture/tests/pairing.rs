@@ -192,7 +192,10 @@ fn messages_of_a_batch_are_paired_one_by_one() {
 fn twenty_thousand_in_flight_are_all_paired_in_any_order() {
     let made = record_with(common::options(), |sink| {
         for id in 0..20_000 {
-            common::say(sink, &format!(r#"> {{"jsonrpc":"2.0","id":"id-{id}","method":"tools/call","params":{{"name":"t{}"}}}}"#, id % 7));
+            common::say(
+                sink,
+                &format!(r#"> {{"jsonrpc":"2.0","id":"id-{id}","method":"tools/call","params":{{"name":"t{}"}}}}"#, id % 7),
+            );
         }
         for id in 0..20_000_u32 {
             let id = (id * 7919) % 20_000;
@@ -218,10 +221,18 @@ fn rows_are_the_same_whether_they_came_one_by_one_or_at_once() {
     let mut live = Session::open(&path).unwrap();
     let mut changed = false;
     for id in 0..50 {
-        common::say(&sink, &format!(r#"> {{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"t","_meta":{{"progressToken":{id}}}}}}}"#));
+        common::say(
+            &sink,
+            &format!(
+                r#"> {{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"t","_meta":{{"progressToken":{id}}}}}}}"#
+            ),
+        );
         assert!(recorder.flush(std::time::Duration::from_secs(60)));
         live.refresh().unwrap();
-        common::say(&sink, &format!(r#"< {{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{id}}}}}"#));
+        common::say(
+            &sink,
+            &format!(r#"< {{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{id}}}}}"#),
+        );
         common::say(&sink, &format!(r#"< {{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#));
         assert!(recorder.flush(std::time::Duration::from_secs(60)));
         changed |= live.refresh().unwrap().rows_changed;

@@ -231,9 +231,9 @@ impl Rows {
     }
 
     fn fold_if_call(&mut self, index: &Index, hop: Hop, open: Open) {
-        let is_counted = index.get(open.entry).is_some_and(|request| {
-            is_call(self.meaning(request.operation)) && request.stamp.direction == Direction::ToServer
-        });
+        let is_counted = index
+            .get(open.entry)
+            .is_some_and(|request| is_call(self.meaning(request.operation)) && request.stamp.direction == Direction::ToServer);
         if is_counted {
             self.fold(hop, open);
         }

@@ -61,7 +61,9 @@ pub fn complete(text: &str, cursor: usize, vocabulary: &Vocabulary) -> Vec<Compl
     if before.matches('"').count() % 2 == 1 {
         return Vec::new();
     }
-    let start = before.rfind(|c: char| c.is_whitespace() || c == '(').map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
+    let start = before
+        .rfind(|c: char| c.is_whitespace() || c == '(')
+        .map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
     let word = &before[start..];
     match word.split_once(':') {
         Some((key, value)) => values(key, value, cursor, vocabulary),

@@ -81,9 +81,14 @@ fn quoted(text: &str) -> String {
 }
 
 fn time(nanos: u64) -> String {
-    for (unit, word) in
-        [(86_400_000_000_000, "d"), (3_600_000_000_000, "h"), (60_000_000_000, "m"), (1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us")]
-    {
+    for (unit, word) in [
+        (86_400_000_000_000, "d"),
+        (3_600_000_000_000, "h"),
+        (60_000_000_000, "m"),
+        (1_000_000_000, "s"),
+        (1_000_000, "ms"),
+        (1_000, "us"),
+    ] {
         if nanos > 0 && nanos.is_multiple_of(unit) {
             return format!("{}{word}", nanos / unit);
         }

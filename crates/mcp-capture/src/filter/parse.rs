@@ -101,10 +101,14 @@ impl Parser {
             self.at += 1;
             all.push(self.all()?);
         }
-        Ok(flat(all, |expr| match expr {
-            Expr::Or(inner) => Ok(inner),
-            other => Err(other),
-        }, Expr::Or))
+        Ok(flat(
+            all,
+            |expr| match expr {
+                Expr::Or(inner) => Ok(inner),
+                other => Err(other),
+            },
+            Expr::Or,
+        ))
     }
 
     fn all(&mut self) -> Result<Expr, FilterError> {
@@ -117,15 +121,23 @@ impl Parser {
             }
             all.push(self.one()?);
         }
-        Ok(flat(all, |expr| match expr {
-            Expr::And(inner) => Ok(inner),
-            other => Err(other),
-        }, Expr::And))
+        Ok(flat(
+            all,
+            |expr| match expr {
+                Expr::And(inner) => Ok(inner),
+                other => Err(other),
+            },
+            Expr::And,
+        ))
     }
 
     fn one(&mut self) -> Result<Expr, FilterError> {
         let Some(token) = self.next() else {
-            return Err(fault(self.end..self.end, "expected a condition", Some("such as `tool:NAME`, `is:error` or a word".to_owned())));
+            return Err(fault(
+                self.end..self.end,
+                "expected a condition",
+                Some("such as `tool:NAME`, `is:error` or a word".to_owned()),
+            ));
         };
         match token.what {
             What::Word(word) if word == "not" => {
@@ -134,9 +146,11 @@ impl Parser {
                 self.depth -= 1;
                 Ok(Expr::Not(Box::new(inner)))
             }
-            What::Word(word) if word == "and" || word == "or" => {
-                Err(fault(token.at, format!("`{word}` needs a condition on its left"), Some(format!("search for the word with \"{word}\""))))
-            }
+            What::Word(word) if word == "and" || word == "or" => Err(fault(
+                token.at,
+                format!("`{word}` needs a condition on its left"),
+                Some(format!("search for the word with \"{word}\"")),
+            )),
             What::Open => {
                 self.deeper(&token.at)?;
                 let inner = self.any()?;
@@ -207,20 +221,23 @@ impl Parser {
                 let known = |word: &str| Is::ALL.iter().find(|(known, _)| *known == word).map(|(_, is)| *is);
                 let all: Result<Vec<Is>, FilterError> = value
                     .split('|')
-                    .map(|word| known(word).ok_or_else(|| {
-                        let words = || Is::ALL.iter().map(|(word, _)| *word);
-                        let hint = match nearest(word, words()) {
-                            Some(near) => format!("did you mean `{near}`?"),
-                            None => format!("there are {}", words().collect::<Vec<_>>().join(", ")),
-                        };
-                        fault(value_at.clone(), format!("`is:` knows no `{word}`"), Some(hint))
-                    }))
+                    .map(|word| {
+                        known(word).ok_or_else(|| {
+                            let words = || Is::ALL.iter().map(|(word, _)| *word);
+                            let hint = match nearest(word, words()) {
+                                Some(near) => format!("did you mean `{near}`?"),
+                                None => format!("there are {}", words().collect::<Vec<_>>().join(", ")),
+                            };
+                            fault(value_at.clone(), format!("`is:` knows no `{word}`"), Some(hint))
+                        })
+                    })
                     .collect();
                 Ok(Term::Is(all?))
             }
             "dur" | "size" | "tok" => {
                 let order = order(sign).ok_or_else(|| wrong_sign("`>`, `>=`, `<` or `<=`"))?;
-                let expected = if key == "dur" { "a time such as `500ms`, `2s` or `1m`" } else { "a number such as `500` or `10k`" };
+                let expected =
+                    if key == "dur" { "a time such as `500ms`, `2s` or `1m`" } else { "a number such as `500` or `10k`" };
                 let (value, _, value_at) = self.value(at, expected)?;
                 let number = if key == "dur" { duration(&value) } else { amount(&value) };
                 let number = number.ok_or_else(|| fault(value_at, format!("expected {expected}, not `{value}`"), None))?;
@@ -285,15 +302,9 @@ fn pattern(text: &str, at: &Range<usize>) -> Result<Pattern, FilterError> {
     })
 }
 
-fn json_term(
-    path: String,
-    sign: &str,
-    value: &str,
-    at: &Range<usize>,
-    value_at: &Range<usize>,
-) -> Result<Term, FilterError> {
-    let parsed = JsonPath::parse(&path)
-        .map_err(|error| fault(at.clone(), format!("`{path}` is no JSONPath"), Some(error.to_string())))?;
+fn json_term(path: String, sign: &str, value: &str, at: &Range<usize>, value_at: &Range<usize>) -> Result<Term, FilterError> {
+    let parsed =
+        JsonPath::parse(&path).map_err(|error| fault(at.clone(), format!("`{path}` is no JSONPath"), Some(error.to_string())))?;
     let number = |order| match value.parse::<f64>() {
         Ok(number) if number.is_finite() => Ok(JsonTest::Compare(order, number)),
         _ => Err(fault(value_at.clone(), format!("expected a number, not `{value}`"), None)),

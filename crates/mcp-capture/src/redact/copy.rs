@@ -49,7 +49,11 @@ pub fn copy_redacted(from: &Path, to: &Path, redactor: &Redactor) -> Result<u64,
             }
             Record::Frame(bytes, _) | Record::Stderr(bytes) => redactor.replace(&bytes).unwrap_or(bytes).to_vec(),
             Record::Event(mut event) => {
-                let is_clean = { let was = event.clone(); redactor.event(&mut event); was == event };
+                let is_clean = {
+                    let was = event.clone();
+                    redactor.event(&mut event);
+                    was == event
+                };
                 // What was not changed stays as it was spelt.
                 if is_clean { before.to_vec() } else { event_bytes(&event) }
             }

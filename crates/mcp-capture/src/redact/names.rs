@@ -80,9 +80,38 @@ const HARMLESS: [&str; 18] = [
 
 /// Words one of which occurs in every secret name, and the beginnings of all shapes.
 const HINTS: [&str; 32] = [
-    "auth", "api", "token", "secret", "passw", "pwd", "passphrase", "key", "cookie", "credential", "session", "connection",
-    "database", "verifier", "pat\"", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "sk-", "xox", "akia", "asia",
-    "glpat-", "npm_", "hf_", "eyj", "bearer", "basic ", "://",
+    "auth",
+    "api",
+    "token",
+    "secret",
+    "passw",
+    "pwd",
+    "passphrase",
+    "key",
+    "cookie",
+    "credential",
+    "session",
+    "connection",
+    "database",
+    "verifier",
+    "pat\"",
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "github_pat_",
+    "sk-",
+    "xox",
+    "akia",
+    "asia",
+    "glpat-",
+    "npm_",
+    "hf_",
+    "eyj",
+    "bearer",
+    "basic ",
+    "://",
 ];
 
 /// More of them, which would make the list above too long for a line.
@@ -90,9 +119,8 @@ const MORE_HINTS: [&str; 7] = ["aiza", "pypi-", "-----begin", "glptt-", "gldt-",
 
 /// Lower case without separators, or nothing if it is too long for a name.
 fn folded(name: &str) -> Option<String> {
-    (name.len() <= 80).then(|| {
-        name.chars().filter(|c| !matches!(c, '-' | '_' | '.' | ' ')).map(|c| c.to_ascii_lowercase()).collect()
-    })
+    (name.len() <= 80)
+        .then(|| name.chars().filter(|c| !matches!(c, '-' | '_' | '.' | ' ')).map(|c| c.to_ascii_lowercase()).collect())
 }
 
 /// Whether values of this name are secret, as it is without configuration.
@@ -146,14 +174,43 @@ mod tests {
     #[test]
     fn names_of_secrets_are_known_and_names_of_the_protocol_left_alone() {
         for name in [
-            "authorization", "Authorization", "API_KEY", "api-key", "apiKey", "X-Api-Key", "GITHUB_TOKEN", "access_token",
-            "refreshToken", "client_secret", "Set-Cookie", "dbPassword", "PRIVATE_KEY", "token", "Mcp-Session-Id", "OPENAI_API_KEY",
+            "authorization",
+            "Authorization",
+            "API_KEY",
+            "api-key",
+            "apiKey",
+            "X-Api-Key",
+            "GITHUB_TOKEN",
+            "access_token",
+            "refreshToken",
+            "client_secret",
+            "Set-Cookie",
+            "dbPassword",
+            "PRIVATE_KEY",
+            "token",
+            "Mcp-Session-Id",
+            "OPENAI_API_KEY",
         ] {
             assert!(is_secret_name(name), "{name}");
         }
         for name in [
-            "progressToken", "progress_token", "nextCursor", "maxTokens", "max_tokens", "tokens", "inputTokens", "key", "name",
-            "author", "keyboard", "tokenizer", "token_endpoint", "method", "id", "monkey", "public_key",
+            "progressToken",
+            "progress_token",
+            "nextCursor",
+            "maxTokens",
+            "max_tokens",
+            "tokens",
+            "inputTokens",
+            "key",
+            "name",
+            "author",
+            "keyboard",
+            "tokenizer",
+            "token_endpoint",
+            "method",
+            "id",
+            "monkey",
+            "public_key",
         ] {
             assert!(!is_secret_name(name), "{name}");
         }

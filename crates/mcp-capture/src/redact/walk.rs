@@ -22,7 +22,13 @@ impl Redactor {
             return Some(replaced);
         }
         // A value that spans the text's own punctuation, or that comes together from what is left: nothing is kept.
-        let end = if bytes.ends_with(b"\r\n") { "\r\n" } else if bytes.ends_with(b"\n") { "\n" } else { "" };
+        let end = if bytes.ends_with(b"\r\n") {
+            "\r\n"
+        } else if bytes.ends_with(b"\n") {
+            "\n"
+        } else {
+            ""
+        };
         Some(format!("\"{}\"{end}", self.mask(bytes)).into_bytes())
     }
 
@@ -88,7 +94,9 @@ impl Redactor {
                             }
                             hits.next();
                         }
-                        cuts.extend(joined(places).into_iter().map(|place| Cut { text: self.mask(&bytes[place.clone()]), place }));
+                        cuts.extend(
+                            joined(places).into_iter().map(|place| Cut { text: self.mask(&bytes[place.clone()]), place }),
+                        );
                     } else if !inner.is_empty() && self.is_hidden(&bytes[inner.clone()]) {
                         cuts.push(Cut { text: self.mask(&bytes[inner.clone()]), place: inner.clone() });
                     } else if let Some(more) = self.assigned_in(bytes, &inner) {
@@ -165,7 +173,8 @@ impl Redactor {
             while raw.get(start).is_some_and(|b| matches!(b, b' ' | b'\t' | b'\\' | b'"' | b'\'')) {
                 start += 1;
             }
-            let is_end = |b: &u8| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'&' | b';' | b',' | b'<' | b'>' | b'\\' | b'}');
+            let is_end =
+                |b: &u8| b.is_ascii_whitespace() || matches!(b, b'"' | b'\'' | b'&' | b';' | b',' | b'<' | b'>' | b'\\' | b'}');
             let end = raw[start..].iter().position(is_end).map_or(raw.len(), |n| start + n);
             if end - start >= 3 {
                 return Some(start..end);

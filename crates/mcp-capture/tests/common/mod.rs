@@ -9,7 +9,13 @@ use mcp_capture::event::{Event, Process};
 use mcp_capture::{Direction, Header, Hop, Limits, Options, Recorder, Row, Session, Sink};
 
 pub fn header() -> Header {
-    Header { server: "files".into(), client: "claude".into(), command: vec!["srv".into()], transport: "stdio".into(), ..Header::default() }
+    Header {
+        server: "files".into(),
+        client: "claude".into(),
+        command: vec!["srv".into()],
+        transport: "stdio".into(),
+        ..Header::default()
+    }
 }
 
 pub fn options() -> Options {
