@@ -9,7 +9,7 @@
 
 use std::io;
 
-use crate::event::{Record, Stamp};
+use crate::event::{Header, Record, Stamp};
 use crate::session::Session;
 
 mod catalog;
@@ -82,6 +82,11 @@ impl Linter {
         }
         let from = std::mem::replace(&mut self.told, self.engine.output().findings.len());
         Ok(&self.engine.output().findings[from..])
+    }
+
+    /// What the header of a session that is no file says.
+    pub fn begin(&mut self, header: &Header) {
+        self.engine.begin(header);
     }
 
     /// Judges one record, for sessions that are no file.

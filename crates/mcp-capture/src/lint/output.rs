@@ -161,10 +161,13 @@ impl Look<'_> {
 
 /// What a request is about.
 pub(super) fn name_of<'a>(message: &'a Message<'_>) -> &'a str {
-    let member = mcp_wire::methods::name_member(message.method).unwrap_or(match message.method {
+    let member = match message.method {
         "tasks/result" => "taskId",
         "resources/subscribe" | "resources/unsubscribe" | "notifications/resources/updated" => "uri",
-        _ => return "",
-    });
+        other => match mcp_wire::methods::name_member(other) {
+            Some(member) => member,
+            None => return "",
+        },
+    };
     message.param_text(member).unwrap_or_default()
 }

@@ -13,6 +13,8 @@
 //! @ 31s                               so much time goes by
 //! ~ {"phase":"request", …}            a head of HTTP; `frame` 0 is the message before
 //! gap                                 records are missing
+//! bye                                 client 1 leaves
+//! %FILL(100)                          inside of a line: so many letters
 //! # text                              a remark
 //! ```
 
@@ -47,7 +49,7 @@ pub fn parse(text: &str) -> Result<Transcript, String> {
     };
     let mut writing = Writing { transcript: Transcript { header, records: Vec::new() }, at: 0, last_frame: 0 };
     for (number, line) in text.lines().enumerate() {
-        let line = line.trim_end();
+        let line = &filled(line.trim_end());
         if !line.is_empty() && !line.starts_with('#') {
             writing.line(line).ok_or_else(|| format!("line {}: {line}", number + 1))?;
         }
@@ -131,6 +133,13 @@ impl Writing {
         }
         Some(())
     }
+}
+
+/// The line with `%FILL(n)` replaced.
+fn filled(line: &str) -> String {
+    let Some((before, rest)) = line.split_once("%FILL(") else { return line.to_owned() };
+    let Some((count, after)) = rest.split_once(')') else { return line.to_owned() };
+    format!("{before}{}{after}", "y".repeat(count.parse().unwrap_or_default()))
 }
 
 fn with_version(text: &str) -> Vec<u8> {

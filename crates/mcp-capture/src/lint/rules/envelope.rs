@@ -145,7 +145,7 @@ pub(super) fn check(look: &mut Look<'_>) {
     if !look.message.is_skimmed {
         members(look);
     }
-    if lines::id_is_fraction(look.message.id) {
+    if look.message.kind == Kind::Request && lines::id_is_fraction(look.message.id) {
         let id = look.message.id.to_owned();
         look.report(lines::id_type(), "id", "`id` must be a string or an integer".to_owned(), id);
     }

@@ -289,7 +289,8 @@ pub(in crate::lint) fn batch(all: &[Result<Frame, NotAFrame>], place: Place, tal
     }
     if all.iter().flatten().any(|frame| frame.method() == "initialize") {
         let message = "`initialize` is one of several messages".to_owned();
-        out.put(&INITIALIZE_IN_BATCH, talk.revision, place, Said { message, ..Said::default() });
+        // The revision is not agreed on yet; the one that has batches is the one that forbids this.
+        out.put(&INITIALIZE_IN_BATCH, Some(Revision::R2025_03), place, Said { message, ..Said::default() });
     }
 }
 

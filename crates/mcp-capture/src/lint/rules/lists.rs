@@ -118,7 +118,7 @@ static CURSOR: Rule = Rule::new(
     Error,
     "server/utilities/pagination",
     "A page points back to a page that was read",
-    "A client that reads until there is no more page never ends.",
+    "A client that reads until there is no further page reads the same pages again and again, and never gets to work.",
 );
 static HEADER: Rule = Rule::new(
     "tool-parameter-header",
