@@ -250,7 +250,7 @@ pub enum Order {
 
 impl Order {
     /// Whether it holds.
-    pub fn holds<T: PartialOrd>(self, left: T, right: T) -> bool {
+    pub fn holds<T: PartialOrd + Copy>(self, left: T, right: T) -> bool {
         match self {
             Self::Above => left > right,
             Self::AtLeast => left >= right,

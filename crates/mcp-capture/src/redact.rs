@@ -25,7 +25,8 @@ const SHORTEST: usize = 6;
 
 /// The shapes of tokens. None of them can begin or end within an escape of JSON unnoticed: see [`walk`].
 const SHAPES: &str = concat!(
-    r"gh[opusr]_[A-Za-z0-9]{20,}",
+    // Bytes, not letters: the tables of Unicode would be half of what a wrapper may take of memory.
+    r"(?-u)gh[opusr]_[A-Za-z0-9]{20,}",
     r"|github_pat_[A-Za-z0-9_]{20,}",
     r"|sk-[A-Za-z0-9_-]{16,}",
     r"|xox[abeprs]-[A-Za-z0-9-]{10,}",
@@ -38,11 +39,11 @@ const SHAPES: &str = concat!(
     r"|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*",
     r"|-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----[A-Za-z0-9+/=\s\\:,.-]*",
     r"|(?i:bearer|basic)[ \t]+[A-Za-z0-9._~+/=-]{8,}",
-    r"|[A-Za-z][A-Za-z0-9+.-]{1,20}://[^/?#\s\x22:@]{0,200}:[^/?#\s\x22@\\]{1,200}@",
+    r"|[A-Za-z][A-Za-z0-9+.-]*://[^/?#\s\x22:@\\]*:[^/?#\s\x22@\\]+@",
 );
 
 /// `name: value` and `name=value` in text that is no JSON, and in queries of addresses.
-const ASSIGNED: &str = r#"(?i)([a-z0-9_.-]{3,40})["']?[ \t]{0,4}[:=][ \t]{0,4}["']?([^\s"'&;,<>\\]{3,})"#;
+const ASSIGNED: &str = r#"(?i-u)([a-z0-9_.-]{3,40})["']?[ \t]{0,4}[:=][ \t]{0,4}["']?([^\s"'&;,<>\\]{3,})"#;
 
 /// What replaces secrets. Equal secrets get equal replacements as long as one redactor makes them.
 pub struct Redactor {

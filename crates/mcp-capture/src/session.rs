@@ -156,25 +156,19 @@ impl Session {
         // The last entry tells whether all of them are of this file.
         let found = last.part.record(entry.offset).ok().flatten();
         let is_same = |body: &Bytes| parse_stamp(body).is_some_and(|stamp| stamp.sequence == entry.stamp.sequence);
-        match found.filter(|found| is_same(&found.body)) {
-            Some(found) => {
-                last.indexed = found.next;
-                let peers: Vec<Entry> = self
-                    .index
-                    .iter_from(last.first)
-                    .map(|(_, entry)| entry)
-                    .filter(|entry| matches!(entry.kind, Type::Peer | Type::Footer))
-                    .collect();
-                for entry in peers {
-                    if let Ok(Some(found)) = self.last().part.record(entry.offset) {
-                        let body = found.body;
-                        self.notice(entry.kind, &body);
-                    }
-                }
-            }
-            None => {
-                self.index.truncate(entries);
-                self.index.symbols = symbols;
+        let Some(found) = found.filter(|found| is_same(&found.body)) else {
+            self.index.truncate(entries);
+            self.index.symbols = symbols;
+            return;
+        };
+        last.indexed = found.next;
+        let first = last.first;
+        let told = |entry: &Entry| matches!(entry.kind, Type::Peer | Type::Footer);
+        let offsets: Vec<(Type, u64)> =
+            self.index.iter_from(first).map(|(_, e)| e).filter(told).map(|e| (e.kind, e.offset)).collect();
+        for (kind, offset) in offsets {
+            if let Ok(Some(found)) = self.last().part.record(offset) {
+                self.notice(kind, &found.body);
             }
         }
     }

@@ -201,20 +201,17 @@ pub fn summary(first: &Path) -> Result<Summary, ReadError> {
         let length = this.length().unwrap_or(0);
         let beside = fs::metadata(names::index(this.path())).map_or(0, |meta| meta.len());
         summary.size += length + beside;
-        match footer(&this, length) {
-            Some(footer) => {
-                summary.frames += footer.frames;
-                summary.lost += footer.lost;
-                summary.last_ms = footer.ended_ms;
-                summary.is_ended = !footer.continues;
-            }
-            None => {
-                // The index has one entry for each record and few others.
-                summary.frames += beside / CELL as u64;
-                let modified = fs::metadata(this.path()).and_then(|meta| meta.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
-                let age = modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-                summary.last_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
-            }
+        if let Some(footer) = footer(&this, length) {
+            summary.frames += footer.frames;
+            summary.lost += footer.lost;
+            summary.last_ms = footer.ended_ms;
+            summary.is_ended = !footer.continues;
+        } else {
+            // The index has one entry for each record and few others.
+            summary.frames += (beside / CELL as u64).saturating_sub(1);
+            let modified = fs::metadata(this.path()).and_then(|meta| meta.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+            let age = modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            summary.last_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
         }
         part = Part::open(&names::part(first, summary.parts + 1))
             .ok()

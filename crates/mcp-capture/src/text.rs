@@ -71,13 +71,11 @@ fn push_sign(letter: char, out: &mut String) {
 
 /// At most so many characters, with `…` where something is missing.
 pub fn shortened(text: &str, characters: usize) -> Cow<'_, str> {
-    match text.char_indices().nth(characters) {
-        None => Cow::Borrowed(text),
-        Some(_) => {
-            let end = text.char_indices().nth(characters.saturating_sub(1)).map_or(0, |(at, _)| at);
-            Cow::Owned(format!("{}…", &text[..end]))
-        }
+    if text.char_indices().nth(characters).is_none() {
+        return Cow::Borrowed(text);
     }
+    let end = text.char_indices().nth(characters.saturating_sub(1)).map_or(0, |(at, _)| at);
+    Cow::Owned(format!("{}…", &text[..end]))
 }
 
 /// A time span: `850µs`, `12ms`, `1.92s`, `2m 05s`.

@@ -238,6 +238,8 @@ impl Writer {
             What::Frame(bytes, length) => {
                 let bytes = self.redacted(&mut stamp, bytes, redactor);
                 stamp.flags = stamp.flags.with_if(!bytes.ends_with(b"\n"), Flags::NO_NEWLINE);
+                // What a reader of the file alone would say, too.
+                let length = if stamp.flags.has(Flags::TRUNCATED) { length } else { bytes.len() as u64 };
                 self.frame(stamp, &bytes, length);
             }
             What::Stderr(bytes) => {

@@ -227,14 +227,14 @@ fn rows_are_the_same_whether_they_came_one_by_one_or_at_once() {
                 r#"> {{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"t","_meta":{{"progressToken":{id}}}}}}}"#
             ),
         );
-        assert!(recorder.flush(std::time::Duration::from_secs(60)));
+        assert!(recorder.flush(std::time::Duration::from_mins(1)));
         live.refresh().unwrap();
         common::say(
             &sink,
             &format!(r#"< {{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{id}}}}}"#),
         );
         common::say(&sink, &format!(r#"< {{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#));
-        assert!(recorder.flush(std::time::Duration::from_secs(60)));
+        assert!(recorder.flush(std::time::Duration::from_mins(1)));
         changed |= live.refresh().unwrap().rows_changed;
     }
     recorder.finish();

@@ -32,7 +32,9 @@ impl Rows {
                 self.has_gap = true;
                 self.new_row(at, entry, Status::None);
                 let open: Vec<u32> = self.open.values().filter(|o| o.state == OpenState::Waiting).map(|o| o.row).collect();
-                open.into_iter().for_each(|row| self.flag(row, RowFlags::GAP));
+                for row in open {
+                    self.flag(row, RowFlags::GAP);
+                }
             }
             Type::Http => self.http(index, at, entry),
             Type::Altered => match index.find(entry.id).and_then(|frame| self.of_entry(frame)) {

@@ -93,8 +93,7 @@ fn values(key: &str, value: &str, cursor: usize, vocabulary: &Vocabulary) -> Vec
     let replaces = cursor - last.len()..cursor;
     let fixed = |all: &[&str]| all.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
     let all: Vec<String> = match Field::ALL.iter().find(|(word, _)| *word == key).map(|(_, field)| *field) {
-        Some(Field::Tool) => vocabulary.tools.clone(),
-        Some(Field::Name) => vocabulary.tools.clone(),
+        Some(Field::Tool | Field::Name) => vocabulary.tools.clone(),
         Some(Field::Method) => vocabulary.methods.clone(),
         Some(Field::Client) => vocabulary.clients.clone(),
         Some(Field::Server) => vocabulary.servers.clone(),
@@ -102,10 +101,10 @@ fn values(key: &str, value: &str, cursor: usize, vocabulary: &Vocabulary) -> Vec
         Some(Field::From) => fixed(&["client", "server"]).into_iter().chain(vocabulary.clients.clone()).collect(),
         Some(Field::Direction) => fixed(&["in", "out"]),
         Some(Field::Hop) => fixed(&["client", "server"]),
-        Some(Field::Id) => Vec::new(),
         None if key == "is" => Is::ALL.iter().map(|(word, _)| (*word).to_owned()).collect(),
         None if key == "since" => fixed(&["1m", "5m", "1h", "1d"]),
-        None => Vec::new(),
+        // Ids and numbers are not guessed.
+        Some(Field::Id) | None => Vec::new(),
     };
     let wanted = last.to_ascii_lowercase();
     let mut found: Vec<String> = all.into_iter().filter(|word| word.to_ascii_lowercase().contains(&wanted)).collect();

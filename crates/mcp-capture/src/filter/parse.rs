@@ -14,9 +14,9 @@ pub struct FilterError {
     /// Where, in bytes of the text.
     pub at: Range<usize>,
     /// What is wrong or was expected.
-    pub message: String,
+    pub message: Box<str>,
     /// What may have been meant, or which words there are.
-    pub hint: Option<String>,
+    pub hint: Option<Box<str>>,
 }
 
 /// Words with a comparison of numbers.
@@ -70,7 +70,7 @@ pub(super) fn parse(text: &str) -> Result<Expr, FilterError> {
 }
 
 fn fault(at: Range<usize>, message: impl Into<String>, hint: Option<String>) -> FilterError {
-    FilterError { at, message: message.into(), hint }
+    FilterError { at, message: message.into().into(), hint: hint.map(Into::into) }
 }
 
 struct Parser {
@@ -104,8 +104,8 @@ impl Parser {
         Ok(flat(
             all,
             |expr| match expr {
-                Expr::Or(inner) => Ok(inner),
-                other => Err(other),
+                Expr::Or(inner) => inner,
+                other => vec![other],
             },
             Expr::Or,
         ))
@@ -124,8 +124,8 @@ impl Parser {
         Ok(flat(
             all,
             |expr| match expr {
-                Expr::And(inner) => Ok(inner),
-                other => Err(other),
+                Expr::And(inner) => inner,
+                other => vec![other],
             },
             Expr::And,
         ))
@@ -265,7 +265,10 @@ impl Parser {
                 }
             }
             _ => {
-                let hint = near_key(key).map(|near| format!("did you mean `{near}{sign}`?"));
+                // A number goes with other signs than a text does.
+                let fits = |word: &&'static str| NUMBERS.contains(word) != matches!(sign, ":" | "=" | "~");
+                let near = nearest(key, keys().filter(fits)).or_else(|| near_key(key));
+                let hint = near.map(|near| format!("did you mean `{near}{sign}`?"));
                 let words = || format!("there are {}", keys().collect::<Vec<_>>().join(", "));
                 Err(fault(at.clone(), format!("there is no `{key}{sign}`"), hint.or_else(|| Some(words()))))
             }
@@ -273,14 +276,8 @@ impl Parser {
     }
 }
 
-fn flat(all: Vec<Expr>, inner: impl Fn(Expr) -> Result<Vec<Expr>, Expr>, outer: impl Fn(Vec<Expr>) -> Expr) -> Expr {
-    let mut found = Vec::new();
-    for expr in all {
-        match inner(expr) {
-            Ok(more) => found.extend(more),
-            Err(one) => found.push(one),
-        }
-    }
+fn flat(all: Vec<Expr>, inner: impl Fn(Expr) -> Vec<Expr>, outer: impl Fn(Vec<Expr>) -> Expr) -> Expr {
+    let mut found: Vec<Expr> = all.into_iter().flat_map(inner).collect();
     if found.len() == 1 { found.pop().unwrap_or(Expr::All) } else { outer(found) }
 }
 

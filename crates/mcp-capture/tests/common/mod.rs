@@ -8,7 +8,7 @@ use bytes::Bytes;
 use mcp_capture::event::{Event, Process};
 use mcp_capture::{Direction, Header, Hop, Limits, Options, Recorder, Row, Session, Sink};
 
-pub fn header() -> Header {
+pub(crate) fn header() -> Header {
     Header {
         server: "files".into(),
         client: "claude".into(),
@@ -18,12 +18,12 @@ pub fn header() -> Header {
     }
 }
 
-pub fn options() -> Options {
+pub(crate) fn options() -> Options {
     Options { header: header(), limits: Limits::default(), ..Options::default() }
 }
 
 /// Lines as playbooks have them: `> …` to the server, `< …` from it, `1> …` with client 1, `! …` on standard error.
-pub fn say(sink: &Sink, script: &str) {
+pub(crate) fn say(sink: &Sink, script: &str) {
     for line in script.lines().map(str::trim).filter(|l| !l.is_empty()) {
         let digits = line.find(|c: char| !c.is_ascii_digit()).unwrap();
         let peer = line[..digits].parse().unwrap_or(1);
@@ -39,17 +39,17 @@ pub fn say(sink: &Sink, script: &str) {
     }
 }
 
-pub struct Recorded {
-    pub dir: tempfile::TempDir,
-    pub path: PathBuf,
-    pub session: Session,
+pub(crate) struct Recorded {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) path: PathBuf,
+    pub(crate) session: Session,
 }
 
-pub fn record(script: &str) -> Recorded {
+pub(crate) fn record(script: &str) -> Recorded {
     record_with(options(), |sink| say(sink, script))
 }
 
-pub fn record_with(options: Options, act: impl FnOnce(&Sink)) -> Recorded {
+pub(crate) fn record_with(options: Options, act: impl FnOnce(&Sink)) -> Recorded {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("s.mcpcap");
     let (recorder, sink) = Recorder::start(&path, options).unwrap();
@@ -59,26 +59,26 @@ pub fn record_with(options: Options, act: impl FnOnce(&Sink)) -> Recorded {
     Recorded { dir, path, session }
 }
 
-pub fn rows(session: &Session) -> Vec<Row> {
+pub(crate) fn rows(session: &Session) -> Vec<Row> {
     session.rows().iter(session.index()).collect()
 }
 
 /// Waits for something, with a deadline.
-pub fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + Duration::from_mins(1);
     while !done() {
         assert!(std::time::Instant::now() < deadline, "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
-pub fn texts(session: &Session) -> Vec<String> {
+pub(crate) fn texts(session: &Session) -> Vec<String> {
     (0..u32::try_from(session.index().len()).unwrap())
         .filter_map(|at| session.payload(at).unwrap())
         .map(|b| String::from_utf8_lossy(&b).trim_end().to_owned())
         .collect()
 }
 
-pub fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::copy(from, to).unwrap();
 }
