@@ -13,6 +13,7 @@ mod cmd {
     mod login;
     mod own_clients;
     mod refusals;
+    mod replay;
     mod screens;
     mod secrets;
     mod share;

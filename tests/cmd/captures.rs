@@ -15,6 +15,7 @@ pub(crate) struct Tape {
     bytes: Vec<u8>,
     sequence: u64,
     at: u64,
+    started_ms: u64,
 }
 
 impl Tape {
@@ -26,7 +27,7 @@ impl Tape {
     pub(crate) fn with(header: Header) -> Self {
         let mut bytes = beginning().to_vec();
         push_record(&mut bytes, Type::Header, None, &[&serde_json::to_vec(&header).unwrap()]);
-        Self { bytes, sequence: 0, at: 0 }
+        Self { bytes, sequence: 0, at: 0, started_ms: header.started_ms }
     }
 
     fn push(&mut self, kind: Type, hop: Hop, direction: Direction, flags: Flags, body: &[u8]) {
@@ -50,7 +51,13 @@ impl Tape {
                 "!" => self.push(Type::Stderr, Hop::Server, Direction::ToClient, Flags::NONE, body.as_bytes()),
                 "x" => {
                     let process = Process { pid: 7, code: Some(text.parse().unwrap()), ..Process::default() };
-                    self.push(Type::Process, Hop::Server, Direction::ToServer, Flags::NONE, &serde_json::to_vec(&process).unwrap());
+                    self.push(
+                        Type::Process,
+                        Hop::Server,
+                        Direction::ToServer,
+                        Flags::NONE,
+                        &serde_json::to_vec(&process).unwrap(),
+                    );
                 }
                 other => panic!("{other} in {line}"),
             }
@@ -76,7 +83,7 @@ impl Tape {
 
     /// Ends in order, and lies in this file.
     pub(crate) fn ended(mut self, path: &Path) -> PathBuf {
-        let footer = Footer { frames: self.sequence, ended_ms: STARTED + self.at / 1_000_000, ..Footer::default() };
+        let footer = Footer { frames: self.sequence, ended_ms: self.started_ms + self.at / 1_000_000, ..Footer::default() };
         self.push(Type::Footer, Hop::Server, Direction::ToServer, Flags::NONE, &serde_json::to_vec(&footer).unwrap());
         self.cut_off(path)
     }

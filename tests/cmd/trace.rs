@@ -20,8 +20,9 @@ fn place(home: &Home, name: &str) -> PathBuf {
 fn recorded() -> Home {
     let home = Home::new().var("MCP_TEST_NOW", &(STARTED + 7_200_000).to_string());
     Tape::of("files").say(LEGACY).ended(&place(&home, FILES));
-    let header = Header { session: "00000000000000ab".into(), server: "notes".into(), started_ms: STARTED + 3_600_000, ..header() };
-    Tape::with(header).say(MODERN).cut_off(&place(&home, NOTES));
+    let header =
+        Header { session: "00000000000000ab".into(), server: "notes".into(), started_ms: STARTED + 3_600_000, ..header() };
+    Tape::with(header).say(MODERN).ended(&place(&home, NOTES));
     home
 }
 
@@ -83,7 +84,10 @@ fn operations_of_a_session() {
     insta::assert_snapshot!(home.mcp(&["trace", "show", "files", "is:error tool:write", "--json"]).ok().shown());
     home.run("trace show files tool:nothing").ends(1).says(&["0 of"]);
     home.run("trace show files dur>1x").ends(2).says(&["this is no filter", "^"]);
-    assert_eq!(home.run("trace show files --limit 2 --json").ok().json("mcp.trace.show/1")["operations"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        home.run("trace show files --limit 2 --json").ok().json("mcp.trace.show/1")["operations"].as_array().unwrap().len(),
+        2
+    );
 }
 
 #[test]
@@ -95,7 +99,7 @@ fn one_operation_in_full() {
     // Any message of it will do.
     home.run("trace show files 9").ok().says(&["#6 tools/call search"]);
     home.run("trace show files 12345").ends(1).says(&["has no record 12345"]);
-    home.run("trace show files 16").ok().says(&["listening on port 3000"]);
+    home.run("trace show files 15").ok().says(&["listening on port 3000"]);
 }
 
 #[test]
@@ -104,7 +108,8 @@ fn digits_and_bytes_are_the_ones_that_came() {
     let answer = home.run("trace show files 6 --json").ok();
     answer.says(&["123456789012345678901234567890"]);
     let raw = home.run("trace show files 6 --raw").ok();
-    let wanted: Vec<&str> = LEGACY.lines().filter(|l| ["\"id\":2", "Token\":2", "half way"].iter().any(|w| l.contains(w))).collect();
+    let wanted: Vec<&str> =
+        LEGACY.lines().filter(|l| ["\"id\":2", "Token\":2", "half way"].iter().any(|w| l.contains(w))).collect();
     let wanted: Vec<String> = wanted.iter().map(|l| format!("{}\n", &l[l.find('{').unwrap()..])).collect();
     assert_eq!(raw.out, wanted.concat());
 }
@@ -129,7 +134,10 @@ fn an_ended_session_is_told_to_its_end() {
     run.says(&["has ended", "query=slow"]);
     // The first word is no session, so it is a filter.
     let found = lines(&home.run("trace tail tool:write --json").ok());
-    assert_eq!((found.len(), found[0]["schema"].as_str(), found[0]["session"].as_str()), (1, Some("mcp.trace.tail/1"), Some(NOTES)));
+    assert_eq!(
+        (found.len(), found[0]["schema"].as_str(), found[0]["session"].as_str()),
+        (1, Some("mcp.trace.tail/1"), Some(NOTES))
+    );
 }
 
 #[test]
@@ -143,14 +151,20 @@ fn statistics_say_that_tokens_are_estimated() {
     assert_eq!((search["calls"].as_u64(), search["pending"].as_u64()), (Some(3), Some(1)));
     assert_eq!(search["times"], serde_json::json!({ "p50_us": 7000, "p95_us": 15000, "p99_us": 15000, "max_us": 15000 }));
     let definition = r#"{"name":"search","description":"Search","inputSchema":{"type":"object"}}"#.len() as u64;
-    assert_eq!((search["definition"].as_u64(), search["definition_tokens"].as_u64()), (Some(definition), Some(definition.div_ceil(4))));
+    assert_eq!(
+        (search["definition"].as_u64(), search["definition_tokens"].as_u64()),
+        (Some(definition), Some(definition.div_ceil(4)))
+    );
     home.run("trace stats files tool:write").ok().says(&["write", "1"]);
 }
 
 #[test]
 fn differences_of_sessions_and_operations() {
     let home = recorded();
-    let changed = LEGACY.replace("3 matches", "5 matches").replace("\"Search\"", "\"Searches\"").replace("\"name\":\"unused\"", "\"name\":\"fresh\"");
+    let changed = LEGACY
+        .replace("3 matches", "5 matches")
+        .replace("\"Search\"", "\"Searches\"")
+        .replace("\"name\":\"unused\"", "\"name\":\"fresh\"");
     let header = Header { started_ms: STARTED + 60_000, session: "11".into(), server: "files2".into(), ..header() };
     Tape::with(header).say(&changed).ended(&place(&home, "20261124T103416Z-files2-claude_code-9"));
     insta::assert_snapshot!(home.run("trace diff files files2").ok().shown());
@@ -209,7 +223,9 @@ fn an_http_archive_has_what_viewers_require() {
     assert_eq!((log["version"].as_str(), log["creator"]["name"].as_str()), (Some("1.2"), Some("mcp")));
     let entries = log["entries"].as_array().unwrap();
     assert_eq!(entries.len(), 7, "requests of the client, and not the server's");
-    let has = |value: &Json, keys: &str| keys.split(' ').for_each(|key| assert!(value.get(key).is_some(), "{key} is missing in {value}"));
+    let has = |value: &Json, keys: &str| {
+        keys.split(' ').for_each(|key| assert!(value.get(key).is_some(), "{key} is missing in {value}"))
+    };
     for entry in entries {
         has(entry, "startedDateTime time request response cache timings");
         has(&entry["request"], "method url httpVersion cookies headers queryString postData headersSize bodySize");
@@ -254,15 +270,21 @@ fn spans_are_as_the_protocol_of_opentelemetry_has_them() {
     assert_eq!(statuses, [Some(1), Some(1), Some(1), Some(2), Some(2), Some(1), None]);
     let traced = r#"> {"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","_meta":{"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}}"#;
     let path = Tape::of("t").say(traced).ended(&home.path("t.mcpcap"));
-    let answer: Json = serde_json::from_str(&home.mcp(&["trace", "export", path.to_str().unwrap(), "--format", "otlp"]).ok().out).unwrap();
+    let answer: Json =
+        serde_json::from_str(&home.mcp(&["trace", "export", path.to_str().unwrap(), "--format", "otlp"]).ok().out).unwrap();
     let span = &answer["resourceSpans"][0]["scopeSpans"][0]["spans"][0];
-    assert_eq!((span["traceId"].as_str(), span["parentSpanId"].as_str()), (Some("0af7651916cd43dd8448eb211c80319c"), Some("b7ad6b7169203331")));
+    assert_eq!(
+        (span["traceId"].as_str(), span["parentSpanId"].as_str()),
+        (Some("0af7651916cd43dd8448eb211c80319c"), Some("b7ad6b7169203331"))
+    );
 }
 
 #[test]
 fn commands_that_ask_again() {
     let home = recorded();
-    home.run("trace export files --format curl").ends(1).says(&["`curl` speaks HTTP, and this session went over stdio", "--format mcp-call"]);
+    home.run("trace export files --format curl")
+        .ends(1)
+        .says(&["`curl` speaks HTTP, and this session went over stdio", "--format mcp-call"]);
     insta::assert_snapshot!(home.run("trace export files --format mcp-call").ok().shown());
     let header = Header { transport: "http".into(), command: vec!["https://example.com/mcp".into()], ..header() };
     let request = r#"> {"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"it's","arguments":{},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
@@ -290,7 +312,9 @@ fn hostile(home: &Home) -> PathBuf {
     // As it is, not escaped, where JSON allows it.
     let open = text.replace("\\u2028", "\u{2028}");
     let script = [
-        format!(r#"> {{"jsonrpc":"2.0","id":{open},"method":"tools/call","params":{{"name":{open},"arguments":{{{open}:{open}}}}}}}"#),
+        format!(
+            r#"> {{"jsonrpc":"2.0","id":{open},"method":"tools/call","params":{{"name":{open},"arguments":{{{open}:{open}}}}}}}"#
+        ),
         format!(r#"+1 < {{"jsonrpc":"2.0","id":{open},"error":{{"code":1,"message":{open},"data":{{"a":{open}}}}}}}"#),
         format!(r#"+1 < {{"jsonrpc":"2.0","method":"notifications/message","params":{{"level":"info","data":{open}}}}}"#),
         format!("+1 ! {}", HOSTILE.replace(['\n', '\r'], " ")),
@@ -306,7 +330,8 @@ fn hostile(home: &Home) -> PathBuf {
         transport: HOSTILE.into(),
         ..header()
     };
-    let tape = Tape::with(header).say(&script.join("\n")).bytes(Direction::ToClient, Flags::NOT_A_MESSAGE, b"\xff\xfe\x00\x1b[2J\n");
+    let tape =
+        Tape::with(header).say(&script.join("\n")).bytes(Direction::ToClient, Flags::NOT_A_MESSAGE, b"\xff\xfe\x00\x1b[2J\n");
     tape.ended(&place(home, "20261124T103316Z-evil-any-6"))
 }
 
@@ -315,7 +340,12 @@ fn hostile_content_never_reaches_the_terminal_raw() {
     let home = Home::new();
     let path = hostile(&home);
     let path = path.to_str().unwrap();
-    let mut runs = vec![home.run("trace ls"), home.run("trace ls --json"), home.run("trace grep alert"), home.run("trace grep alert --json")];
+    let mut runs = vec![
+        home.run("trace ls"),
+        home.run("trace ls --json"),
+        home.run("trace grep alert"),
+        home.run("trace grep alert --json"),
+    ];
     for rest in [
         vec!["show"],
         vec!["show", "--json"],
@@ -355,11 +385,11 @@ fn the_page_is_one_file_and_everything_in_it_is_text() {
     let home = Home::new();
     let path = hostile(&home);
     let page = home.mcp(&["trace", "export", path.to_str().unwrap(), "--format", "html"]).ok().out;
-    assert!(page.contains("Content-Security-Policy") && !page.contains("http://") && !page.contains("https://") && !page.contains("src="), "{page}");
+    assert!(page.contains("Content-Security-Policy") && !page.contains("http://") && !page.contains("https://"), "{page}");
     let tags = tags_of(&page);
     let known = [
-        "!doctype", "html", "head", "meta", "title", "style", "body", "h1", "dl", "dt", "dd", "form", "input", "label", "button", "output",
-        "main", "details", "summary", "span", "time", "b", "i", "pre", "script",
+        "!doctype", "html", "head", "meta", "title", "style", "body", "h1", "dl", "dt", "dd", "form", "input", "label", "button",
+        "output", "main", "details", "summary", "span", "time", "b", "i", "pre", "script",
     ];
     let mut open: Vec<String> = Vec::new();
     for (name, is_end) in tags {
@@ -398,7 +428,9 @@ fn tags_of(page: &str) -> Vec<(String, bool)> {
             (None, '>') => true,
             _ => false,
         });
-        rest = &rest[end.expect("a tag ends") + 1..];
+        let end = end.expect("a tag ends");
+        assert!(!rest[..end].contains("src=") && !rest[..end].contains("href="), "it asks for nothing: {}", &rest[..end]);
+        rest = &rest[end + 1..];
         let is_raw = matches!(name.as_str(), "script" | "style") && !is_end;
         tags.push((name.clone(), is_end));
         if is_raw {
