@@ -42,6 +42,18 @@ impl Ui {
         }
     }
 
+    /// An answer of many lines, written when there is enough of it and when it is dropped.
+    #[expect(clippy::unused_self, reason = "whoever has no `Ui` must not print")]
+    pub(crate) fn stream(self) -> Stream {
+        Stream { out: io::BufWriter::with_capacity(64 * 1024, Box::new(anstream::stdout().lock())) }
+    }
+
+    /// The same for an answer that is no text for people: what looks like a colour stays in it as well.
+    #[expect(clippy::unused_self, reason = "whoever has no `Ui` must not print")]
+    pub(crate) fn exact(self) -> Stream {
+        Stream { out: io::BufWriter::with_capacity(64 * 1024, Box::new(io::stdout().lock())) }
+    }
+
     /// A line beside the answer.
     pub(crate) fn note(self, text: impl Display) {
         if !self.quiet {
@@ -64,6 +76,35 @@ impl Ui {
     pub(crate) fn err(self, text: impl Display) {
         // Nobody can be told when stderr is closed.
         let _ = writeln!(anstream::stderr().lock(), "{text}");
+    }
+}
+
+/// See [`Ui::stream`].
+pub(crate) struct Stream {
+    out: io::BufWriter<Box<dyn io::Write>>,
+}
+
+impl Stream {
+    /// A line.
+    pub(crate) fn line(&mut self, text: impl Display) {
+        if let Err(error) = writeln!(self.out, "{text}") {
+            leave(&error);
+        }
+    }
+
+    /// Bytes as they are.
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        if let Err(error) = self.out.write_all(bytes) {
+            leave(&error);
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if let Err(error) = self.out.flush() {
+            leave(&error);
+        }
     }
 }
 

@@ -6,22 +6,30 @@
 //! holds the index and the [`rows`](exchange) made from it, and decodes only what is shown. [`Store`] knows where the files
 //! are. It knows nothing of transports and terminals.
 
+pub mod compare;
+pub mod detail;
 pub mod event;
 pub mod exchange;
+pub mod export;
 pub mod file;
 pub mod filter;
 pub mod index;
 pub mod lint;
+pub mod listing;
 pub mod reader;
 pub mod recorder;
 pub mod redact;
+pub mod replay;
 pub mod ring;
 pub mod scan;
 pub mod session;
+pub mod stats;
 pub mod store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod text;
+pub mod tree;
+pub mod when;
 pub mod write;
 
 pub use event::{Direction, Event, Flags, Header, Hop, Record, Stamp};

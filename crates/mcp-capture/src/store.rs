@@ -17,7 +17,7 @@ pub mod marks;
 pub mod names;
 mod prune;
 
-pub use prune::{Policy, Pruned};
+pub use prune::{Policy, Pruned, remove};
 
 /// The directory of captures.
 #[derive(Clone, Debug, PartialEq, Eq)]

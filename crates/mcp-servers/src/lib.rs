@@ -4,6 +4,7 @@
 //! Servers and client are rmcp peers. What they do not do is forward: nothing here carries other people's messages.
 
 pub mod calculator;
+mod captures;
 mod exact_numbers;
 mod lines;
 pub mod probe;
@@ -11,6 +12,7 @@ pub mod probe;
 use std::io;
 use std::time::Duration;
 
+use rmcp::ServerHandler;
 use rmcp::service::{QuitReason, ServerInitializeError, ServiceExt};
 
 /// A server that is part of this program.
@@ -60,10 +62,19 @@ pub fn serve(name: &str) -> Result<(), ServeError> {
     if name != calculator::NAME {
         return Err(ServeError::Unknown { name: name.to_owned() });
     }
+    serve_handler(calculator::Calculator)
+}
+
+/// Serves recorded sessions to an agent, in the same way.
+pub fn serve_captures(store: mcp_capture::Store) -> Result<(), ServeError> {
+    serve_handler(captures::Captures::new(store))
+}
+
+fn serve_handler<H: ServerHandler>(handler: H) -> Result<(), ServeError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(ServeError::Runtime)?;
     let served = runtime.block_on(async {
         let (transport, writer) = lines::Lines::new(tokio::io::stdin(), tokio::io::stdout());
-        let served = converse(transport).await;
+        let served = converse(handler, transport).await;
         // Answers may still be on their way out. A client that has left and reads nothing is not waited for: whether
         // the last write worked changes nothing for anybody.
         let _ = tokio::time::timeout(LAST_ANSWERS, writer).await;
@@ -74,11 +85,12 @@ pub fn serve(name: &str) -> Result<(), ServeError> {
     served
 }
 
-async fn converse<R>(transport: lines::Lines<R>) -> Result<(), ServeError>
+async fn converse<H, R>(handler: H, transport: lines::Lines<R>) -> Result<(), ServeError>
 where
+    H: ServerHandler,
     R: tokio::io::AsyncRead + Unpin + Send + 'static,
 {
-    let running = match calculator::Calculator.serve(transport).await {
+    let running = match handler.serve(transport).await {
         Ok(running) => running,
         Err(error) if is_hang_up(&error) => return Ok(()),
         Err(error) => return Err(ServeError::Open(Box::new(error))),

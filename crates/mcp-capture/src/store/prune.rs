@@ -52,7 +52,7 @@ impl Store {
 }
 
 /// Deletes all files of a session, the first part last: as long as it is there, the rest can be found.
-fn remove(session: &Summary) -> io::Result<()> {
+pub fn remove(session: &Summary) -> io::Result<()> {
     if is_live(&session.path) {
         return Err(io::Error::new(io::ErrorKind::ResourceBusy, "it is being recorded"));
     }
