@@ -1,6 +1,8 @@
 //! The `mcp` program as people and scripts meet it: exit codes, both outputs, and what is in the files afterwards.
 #![allow(clippy::unwrap_used, reason = "a test stops where something is not as it says")]
 
+#[path = "cmd/captures.rs"]
+mod captures;
 #[path = "cmd/home.rs"]
 mod home;
 
@@ -11,12 +13,14 @@ mod cmd {
     mod login;
     mod own_clients;
     mod refusals;
+    mod replay;
     mod screens;
     mod secrets;
     mod share;
     mod shells;
     mod sources;
     mod switch;
+    mod trace;
     mod undo;
 }
 

@@ -3,6 +3,7 @@
 //! Neither does any I/O: they are given lines and the time and say what is to be sent when.
 
 mod mock;
+mod opening;
 mod recording;
 mod rewrite;
 mod verify;

@@ -24,8 +24,13 @@ pub(super) fn write(session: &Session, rows: &[u32], out: &mut dyn Write) -> Res
         text("process.command", &header.command.join(" ")),
     ] });
     let scope = json!({ "name": "mcp", "version": env!("CARGO_PKG_VERSION") });
-    write!(out, "{{\"resourceSpans\":[{{\"resource\":{resource},\"scopeSpans\":[{{\"scope\":{scope},\"spans\":[")
-        .map_err(ExportError::Write)?;
+    let resource = resource.to_string();
+    write!(
+        out,
+        "{{\"resourceSpans\":[{{\"resource\":{},\"scopeSpans\":[{{\"scope\":{scope},\"spans\":[",
+        visible_json(&resource)
+    )
+    .map_err(ExportError::Write)?;
     let trace = format!("{:032x}", xxh3_128(header.session.as_bytes()));
     let mut count = 0;
     for row in operations(session, rows) {

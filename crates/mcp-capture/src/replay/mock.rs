@@ -7,6 +7,7 @@ use bytes::Bytes;
 use mcp_wire::methods::meta;
 use mcp_wire::{Frame, Kind, author};
 
+use super::opening::made_up;
 use super::recording::{Exchange, Recording, Said, Step};
 use super::rewrite::{Ids, for_today, token};
 use crate::compare::differences;
@@ -111,6 +112,10 @@ impl Mock {
         let Some(found) = self.find(frame.method(), &params) else {
             if frame.method() == "ping" {
                 return vec![author::result(&id, "{}")];
+            }
+            if let Some(result) = made_up(&self.recording, frame) {
+                self.notes.push(format!("`{}` was not recorded; answered from what was used", frame.method()));
+                return vec![author::result(&id, &result)];
             }
             self.unknown += 1;
             let what = named(frame.method(), &params);

@@ -77,6 +77,8 @@ pub enum Act {
 /// All of it.
 #[derive(Clone, Debug, Default)]
 pub struct Recording {
+    /// The server's name.
+    pub server: String,
     /// Requests, in order.
     pub exchanges: Vec<Exchange>,
     /// What clients did, in order.
@@ -103,6 +105,7 @@ impl Recording {
     pub fn of(session: &Session) -> io::Result<Self> {
         let told = told_hop(session);
         let mut reader = Reader::default();
+        reader.recording.server.clone_from(&session.header().server);
         for (at, entry) in session.index().iter_from(0) {
             if entry.kind != Type::Frame || entry.is_element || !told.is(entry.stamp.hop) || entry.stamp.flags.has(Flags::DROPPED)
             {
@@ -129,11 +132,6 @@ impl Recording {
             }
         }
         Ok(reader.recording)
-    }
-
-    /// Whether the server was opened with `server/discover` or asked without opening, rather than with `initialize`.
-    pub fn is_modern(&self) -> bool {
-        !self.exchanges.iter().any(|exchange| exchange.method == "initialize")
     }
 }
 

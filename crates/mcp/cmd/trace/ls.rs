@@ -1,6 +1,7 @@
 //! `mcp trace ls`: every session.
 
 use clap_complete::engine::ArgValueCompleter;
+use mcp_capture::file::Type;
 use mcp_capture::store::Summary;
 use mcp_capture::text::{size, visible};
 use mcp_capture::{RowKind, Session, when};
@@ -176,13 +177,17 @@ fn of(summary: &Summary, session: Option<&Session>, problem: Option<String>) -> 
         calls,
         errors,
         pending,
-        frames: summary.frames,
+        frames: session.map_or(summary.frames, messages),
         lost: summary.lost,
         parts: summary.parts,
         bytes: summary.size,
         raw: header.raw,
         problem,
     }
+}
+
+fn messages(session: &Session) -> u64 {
+    session.index().iter_from(0).filter(|(_, entry)| entry.kind == Type::Frame && !entry.is_element).count() as u64
 }
 
 fn client_of(session: &Session) -> String {
