@@ -128,6 +128,7 @@ fn at_home(ctx: &Ctx, command: Command) -> Result<Exit, Failure> {
         Command::Enable(args) => cmd::switch::enable(ctx, &args),
         Command::Share(args) => cmd::share::share(ctx, &args),
         Command::Unshare(args) => cmd::share::unshare(ctx, &args),
+        Command::Tap(args) if args.is_about_clients() => cmd::tap::in_files(ctx, &args),
         Command::Undo(args) => cmd::undo::run(ctx, &args),
         Command::Login(args) => cmd::login::login(ctx, &args),
         Command::Logout(args) => cmd::login::logout(ctx, &args),

@@ -80,7 +80,10 @@ mod unix {
             return;
         }
         let _ = SigSet::from(signal).thread_unblock();
-        let _ = signal::raise(signal);
+        // Rust's start-up code has a handler for those of bad memory accesses, which only steps aside the first time.
+        for _ in 0..2 {
+            let _ = signal::raise(signal);
+        }
     }
 }
 

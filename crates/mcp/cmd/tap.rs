@@ -7,13 +7,17 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
+use clap::Subcommand;
 use mcp_os::dirs::Dirs;
 use mcp_os::signals::{self, Ending};
 use mcp_relay::tap::{self, Recording, Spec};
 
+use crate::ctx::Ctx;
 use crate::exit::Exit;
 use crate::report::Failure;
 use crate::ui::Ui;
+
+pub(crate) mod attach;
 
 /// Record what a client and a server really say
 ///
@@ -23,11 +27,19 @@ use crate::ui::Ui;
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  mcp tap -- npx -y @modelcontextprotocol/server-everything\n  mcp tap --name files --client zed -- npx -y @modelcontextprotocol/server-filesystem .\n  mcp tap --redact account_number -- ./my-server\n\nExit code: the server's own; if it was killed by a signal, so is this. 2 wrong command line, 126 or 127 the server could not be started"
+    after_help = "Examples:\n  mcp tap -- npx -y @modelcontextprotocol/server-everything\n  mcp tap --name files --client zed -- npx -y @modelcontextprotocol/server-filesystem .\n  mcp tap --redact account_number -- ./my-server\n  mcp tap attach github --client claude-code           record what an installed server says\n\nExit code: the server's own; if it was killed by a signal, so is this. 2 wrong command line, 126 or 127 the server could not be started"
 )]
 pub(crate) struct Args {
     #[command(flatten)]
     wrap: Wrap,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Attach(attach::AttachArgs),
+    Detach(attach::DetachArgs),
 }
 
 /// What is wrapped, and how it is recorded.
@@ -53,7 +65,16 @@ struct Wrap {
 impl Args {
     /// Whether clients' files are to be changed.
     pub(crate) fn is_about_clients(&self) -> bool {
-        false
+        self.verb.is_some()
+    }
+}
+
+/// Changes clients' files.
+pub(crate) fn in_files(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
+    match &args.verb {
+        Some(Verb::Attach(args)) => attach::attach(ctx, args),
+        Some(Verb::Detach(args)) => attach::detach(ctx, args),
+        None => run(ctx.ui, args),
     }
 }
 

@@ -78,7 +78,9 @@ pub fn run(spec: &Spec) -> Result<Ending, SpawnError> {
         receive
     });
     let mut guard = guard.map(Later::Waiting);
-    let door = spec.meeting.clone().and_then(|dir| control::serve(&shared, dir, &opened.session));
+    // Without a capture nobody can know of the session.
+    let meeting = spec.meeting.clone().filter(|_| opened.is_recording());
+    let door = meeting.and_then(|dir| control::serve(&shared, dir, &opened.session));
     let status = loop {
         let status = child.wait();
         if let Some(guard) = guard.as_mut().and_then(Later::get) {

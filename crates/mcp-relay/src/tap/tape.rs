@@ -47,6 +47,11 @@ pub struct Opened {
 }
 
 impl Opened {
+    /// Whether there is a capture.
+    pub fn is_recording(&self) -> bool {
+        self.recorder.is_some()
+    }
+
     /// The ids, as they were spelt, of the client's requests that have had no answer. Nothing if that was not recorded.
     pub(super) fn unanswered(&self) -> Vec<String> {
         let Some(recorder) = &self.recorder else { return Vec::new() };
