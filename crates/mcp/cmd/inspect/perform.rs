@@ -5,15 +5,17 @@ use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use mcp_capture::export::{Format, export};
 use mcp_capture::filter::Filter;
+use mcp_capture::lint::{self, Finding, Linter, Profile};
 use mcp_capture::stats::Stats;
 use mcp_capture::store::{self, Store};
 use mcp_capture::{RowKind, Session};
 use mcp_os::dirs::Dirs;
-use mcp_tui::app::{CopyAs, Effect, Inbox, Msg, SessionLine, Target, ToolLine};
+use mcp_tui::app::{CopyAs, Effect, FindingLine, Inbox, Msg, SessionLine, Severity, Target, ToolLine};
 use mcp_tui::terminal::{self, Waker};
 
 use super::outside;
@@ -43,6 +45,8 @@ impl Teller {
     }
 }
 
+/// How often a session that goes on is looked into.
+const AGAIN: Duration = Duration::from_millis(500);
 /// How long a recording may take to appear.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -233,22 +237,28 @@ impl<'c> Performer<'c> {
         self.tell(Msg::Failed(format!("the daemon does not record `{name}`: `mcp tap attach {name}` does")));
     }
 
-    /// What takes longer than opening: statistics, and the linter.
+    /// What takes longer than opening: statistics and the linter, again and again while the session goes on.
     fn look_into(&self) {
-        let Some((path, _)) = &self.open else { return };
-        let (path, teller) = (path.clone(), self.teller.clone());
+        let Some((path, watch)) = &self.open else { return };
+        let (path, teller, is_over) = (path.clone(), self.teller.clone(), watch.ending());
+        // Without a thread the panels stay empty.
         let _ = std::thread::Builder::new().name("look".to_owned()).spawn(move || {
-            let Ok(session) = Session::open(&path) else { return };
-            let Ok(stats) = Stats::of(&session, session.rows().iter(session.index())) else { return };
-            let line = |usage: mcp_capture::stats::Usage| ToolLine {
-                name: usage.name,
-                calls: usage.calls,
-                errors: usage.errors,
-                percentiles: usage.times.map_or([0; 3], |t| [t.p50_us * 1_000, t.p95_us * 1_000, t.p99_us * 1_000]),
-                definition: usage.definition.unwrap_or(0),
-                results: usage.received,
-            };
-            teller.tell(Msg::Tools(stats.tools.into_iter().map(line).collect()));
+            let Ok(mut session) = Session::open(&path) else { return };
+            let mut linter = Linter::new(Profile::default());
+            let mut seen = None;
+            while !is_over.load(Ordering::Relaxed) {
+                let length = session.index().len();
+                if seen.replace(length) != Some(length) {
+                    tell_of(&session, &mut linter, &teller);
+                }
+                if session.is_ended() {
+                    return;
+                }
+                std::thread::sleep(AGAIN);
+                if session.refresh().is_err() {
+                    return;
+                }
+            }
         });
     }
 
@@ -347,6 +357,36 @@ impl<'c> Performer<'c> {
             }
             Err(e) => format!("run `mcp {}`: {e}", words.join(" ")),
         }
+    }
+}
+
+/// What tools cost and what the linter found.
+fn tell_of(session: &Session, linter: &mut Linter, teller: &Teller) {
+    if let Ok(stats) = Stats::of(session, session.rows().iter(session.index())) {
+        let line = |usage: mcp_capture::stats::Usage| ToolLine {
+            name: usage.name,
+            calls: usage.calls,
+            errors: usage.errors,
+            percentiles: usage.times.map_or([0; 3], |t| [t.p50_us * 1_000, t.p95_us * 1_000, t.p99_us * 1_000]),
+            definition: usage.definition.unwrap_or(0),
+            results: usage.received,
+        };
+        teller.tell(Msg::Tools(stats.tools.into_iter().map(line).collect()));
+    }
+    if linter.continue_from(session).is_ok() {
+        let line = |finding: &Finding| FindingLine {
+            rule: finding.rule.id.to_owned(),
+            severity: match finding.severity() {
+                lint::Severity::Info => Severity::Info,
+                lint::Severity::Warning => Severity::Warning,
+                lint::Severity::Error => Severity::Error,
+            },
+            row: session.rows().of_entry(finding.entry),
+            sequence: finding.sequence,
+            message: finding.message.clone(),
+            explanation: finding.explain(),
+        };
+        teller.tell(Msg::Findings(linter.findings().iter().map(line).collect()));
     }
 }
 

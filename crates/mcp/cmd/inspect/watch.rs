@@ -36,6 +36,13 @@ impl Watch {
     }
 }
 
+impl Watch {
+    /// Set when the session leaves the screen.
+    pub(super) fn ending(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_over)
+    }
+}
+
 impl Drop for Watch {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::Relaxed);
