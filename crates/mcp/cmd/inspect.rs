@@ -14,6 +14,7 @@ use crate::ctx::Ctx;
 use crate::exit::Exit;
 use crate::report::Failure;
 
+mod live;
 mod outside;
 mod peer;
 mod perform;

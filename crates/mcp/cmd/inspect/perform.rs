@@ -15,9 +15,11 @@ use mcp_capture::stats::Stats;
 use mcp_capture::store::{self, Store};
 use mcp_capture::{RowKind, Session};
 use mcp_os::dirs::Dirs;
+use mcp_relay::tap::Meeting;
 use mcp_tui::app::{CopyAs, Effect, FindingLine, Inbox, Msg, SessionLine, Severity, Target, ToolLine};
 use mcp_tui::terminal::{self, Waker};
 
+use super::live::Holder;
 use super::outside;
 use super::peer::{Peer, Start};
 use super::watch::Watch;
@@ -60,12 +62,17 @@ pub(super) struct Performer<'c> {
     open: Option<(PathBuf, Watch)>,
     /// The server we are the client of, and its recording.
     peer: Option<(Peer, Option<PathBuf>)>,
+    /// The tap that records the session on the screen, if it goes on.
+    holder: Option<Holder>,
+    /// Where taps are found.
+    meeting: Meeting,
 }
 
 impl<'c> Performer<'c> {
     pub(super) fn new(ctx: &'c Ctx, store: Store, inbox: Inbox, waker: Waker) -> Self {
         let teller = Teller { inbox, waker };
-        Self { ctx, dirs: ctx.dirs.clone(), store, teller, open: None, peer: None }
+        let meeting = Meeting::new(ctx.dirs.daemon.join("taps"));
+        Self { ctx, dirs: ctx.dirs.clone(), store, teller, open: None, peer: None, holder: None, meeting }
     }
 
     pub(super) fn tell(&self, msg: Msg) {
@@ -75,6 +82,7 @@ impl<'c> Performer<'c> {
     /// Ends what was started.
     pub(super) fn end(&mut self) {
         self.open = None;
+        self.holder = None;
         if let Some((peer, _)) = self.peer.take() {
             peer.end();
         }
@@ -157,14 +165,20 @@ impl<'c> Performer<'c> {
             Effect::KeepHistory(lines) => {
                 self.teller.outcome(outside::write_history(&self.dirs, &lines).map(|()| String::new()));
             }
-            Effect::Breakpoint(_)
-            | Effect::Fault(_)
-            | Effect::ClearRules
-            | Effect::Release(..)
-            | Effect::ReleaseAll
-            | Effect::DropHeld(_)
-            | Effect::Restart => self.tell(Msg::Failed("nobody holds this session".to_owned())),
+            Effect::Breakpoint(filter) => self.hold(|holder| holder.breakpoint(&filter)),
+            Effect::Fault(line) => self.hold(|holder| holder.fault(&line)),
+            Effect::ClearRules => self.hold(Holder::clear),
+            Effect::Release(held, text) => self.hold(|holder| holder.release(held, text)),
+            Effect::ReleaseAll => self.hold(Holder::release_all),
+            Effect::DropHeld(held) => self.hold(|holder| holder.drop_held(held)),
+            Effect::Restart => self.hold(Holder::restart),
         }
+    }
+
+    /// Asks the tap that records the session for something.
+    fn hold(&mut self, ask: impl FnOnce(&mut Holder) -> Result<(), String>) {
+        let asked = self.holder.as_mut().map_or_else(|| Err("nobody holds this session".to_owned()), ask);
+        self.teller.outcome(asked.map(|()| String::new()));
     }
 
     /// Finds the sessions there are.
@@ -199,6 +213,8 @@ impl<'c> Performer<'c> {
             Ok(session) => {
                 self.open = Some((path.to_owned(), Watch::start(path, self.teller.waker.clone())));
                 self.tell(Msg::Opened(Box::new(session)));
+                self.holder = None;
+                self.holder = Holder::connect(&self.meeting, path, self.teller.clone());
             }
             Err(e) => self.tell(Msg::Failed(e.to_string())),
         }
@@ -266,7 +282,7 @@ impl<'c> Performer<'c> {
         let shown = self.open.as_ref().map(|(path, _)| path.clone());
         let is_ours = self.peer.as_ref().is_some_and(|(_, recording)| *recording == shown);
         if target == Target::Live && !is_ours {
-            return self.tell(Msg::Failed("nobody holds this session".to_owned()));
+            return self.hold(|holder| holder.send(method, params));
         }
         if !is_ours {
             let Some(start) = shown.and_then(|path| start_of(&path)) else {
