@@ -178,8 +178,8 @@ fn call(ctx: &Ctx) -> Result<(), Failure> {
     // Behind a tap, so that there is a recording to look at. It is kept with the user's own recordings, not in the demo's home.
     let tap = ["tap", "--name", "calculator", "--client", "demo", "--"].map(OsString::from);
     let server = std::iter::once(&stdio.command).chain(&stdio.args).map(|word| words(word).into());
-    let program = std::env::current_exe()
-        .map_err(|e| Failure::file(anyhow::Error::new(e).context("find this program's own path")))?;
+    let program =
+        std::env::current_exe().map_err(|e| Failure::file(anyhow::Error::new(e).context("find this program's own path")))?;
     let command = ServerCommand {
         program: program.into_os_string(),
         args: tap.into_iter().chain(server).collect(),

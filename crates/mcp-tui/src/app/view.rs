@@ -128,6 +128,9 @@ impl App {
                 // Over the filter line, with the completions below it.
                 let y = area.y + if area.height >= 20 { 2 } else { 1 };
                 let place = Rect { y, height: area.bottom().saturating_sub(y).min(12), ..area };
+                for position in (Rect { height: 1, ..place }).positions() {
+                    buffer[position].reset();
+                }
                 return prompt.draw(place, of.label(), buffer, &self.theme);
             }
         }

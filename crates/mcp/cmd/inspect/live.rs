@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mcp_capture::store;
+use mcp_relay::tap::Meeting;
 use mcp_relay::tap::control::Client;
 use mcp_relay::tap::control::wire::{FaultKind, HeldMessage, Payload, Report, Way, What};
-use mcp_relay::tap::Meeting;
 use mcp_tui::app::{Held, Live, Msg};
 
 use super::perform::Teller;
