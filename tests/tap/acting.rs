@@ -51,7 +51,10 @@ fn a_held_message_waits_while_others_pass_and_goes_on_as_it_was_edited() {
     tap.ping(2);
     assert_eq!(tap.hear()["id"], json!(2));
     let status = control.ask(What::Status).unwrap();
-    assert!(matches!(&status, Report::Status { held, breakpoints, .. } if held.len() == 1 && breakpoints == &["b"]), "{status:?}");
+    assert!(
+        matches!(&status, Report::Status { held, breakpoints, .. } if held.len() == 1 && breakpoints == &["b"]),
+        "{status:?}"
+    );
     let edited = Payload::Text(text(&message.message).replace("\"b\":3", "\"b\":40"));
     control.ask(What::Release { held: message.held, message: Some(edited) }).unwrap();
     assert!(tap.hear()["result"].to_string().contains("42"));
