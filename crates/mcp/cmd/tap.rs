@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use mcp_os::dirs::Dirs;
 use mcp_os::signals::{self, Ending};
+use mcp_relay::tap::http::{self, HttpTap, HttpTapError};
 use mcp_relay::tap::{self, Recording, Spec};
 
 use crate::ctx::Ctx;
@@ -27,7 +28,7 @@ pub(crate) mod attach;
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  mcp tap -- npx -y @modelcontextprotocol/server-everything\n  mcp tap --name files --client zed -- npx -y @modelcontextprotocol/server-filesystem .\n  mcp tap --redact account_number -- ./my-server\n  mcp tap attach github --client claude-code           record what an installed server says\n\nExit code: the server's own; if it was killed by a signal, so is this. 2 wrong command line, 126 or 127 the server could not be started"
+    after_help = "Examples:\n  mcp tap -- npx -y @modelcontextprotocol/server-everything\n  mcp tap --name files --client zed -- npx -y @modelcontextprotocol/server-filesystem .\n  mcp tap --redact account_number -- ./my-server\n  mcp tap --url https://mcp.example.com/mcp --listen 127.0.0.1:8123\n  mcp tap attach github --client claude-code           record what an installed server says\n\nExit code: the server's own; if it was killed by a signal, so is this. 2 wrong command line, 126 or 127 the server could not be started"
 )]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -57,6 +58,12 @@ struct Wrap {
     /// A further name whose values are secret (repeat it)
     #[arg(long, value_name = "NAME", conflicts_with = "raw")]
     redact: Vec<String>,
+    /// A remote server instead of a command: a proxy to it is served
+    #[arg(long, value_name = "URL", conflicts_with = "command")]
+    url: Option<String>,
+    /// Where the proxy listens; its URL is the first line on standard output [default: 127.0.0.1:0]
+    #[arg(long, value_name = "ADDR", requires = "url")]
+    listen: Option<String>,
     /// The command that starts the server
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -78,12 +85,31 @@ pub(crate) fn in_files(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
     }
 }
 
-pub(crate) fn run(_ui: Ui, args: &Args) -> Result<Exit, Failure> {
+pub(crate) fn run(ui: Ui, args: &Args) -> Result<Exit, Failure> {
     let dirs = Dirs::from_env(&|name| std::env::var_os(name)).map_err(Failure::usage)?;
+    if let Some(url) = &args.wrap.url {
+        return proxy(ui, &dirs, &args.wrap, url);
+    }
     let Some(spec) = args.wrap.spec(&dirs) else {
         return Err(Failure::missing("what is to be wrapped? The server's command follows `--`"));
     };
     Ok(Exit::of(wrap(&spec)))
+}
+
+/// Serves a proxy to an address until somebody interrupts.
+fn proxy(ui: Ui, dirs: &Dirs, wrap: &Wrap, url: &str) -> Result<Exit, Failure> {
+    let listen = wrap.listen.as_deref().unwrap_or("127.0.0.1:0");
+    let Some(listen) = mcp_daemon::foreground::address(listen) else {
+        return Err(Failure::missing(format_args!("`{listen}` is no address: `127.0.0.1:8000`, `:8000` or `8000`")));
+    };
+    let host = url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', '?']).next().unwrap_or_default();
+    let recording = wrap.recording(dirs, host.rsplit('@').next().unwrap_or(host));
+    let tap = HttpTap { url: url.to_owned(), listen, recording };
+    match http::run(&tap, |url| ui.out(url)) {
+        Ok(()) => Ok(Exit::Done),
+        Err(error @ (HttpTapError::Url(_) | HttpTapError::Open(_))) => Err(Failure::usage(error)),
+        Err(error) => Err(Failure::no_answer(error)),
+    }
 }
 
 /// Wraps a server, from the words behind `tap`. `None`: the whole command line has to look at it.
@@ -118,19 +144,23 @@ impl Wrap {
         is_good.then_some(found)
     }
 
+    fn recording(&self, dirs: &Dirs, name: &str) -> Recording {
+        Recording {
+            store: dirs.state.join("captures"),
+            name: self.name.clone().unwrap_or_else(|| name.to_owned()),
+            client: self.client.clone(),
+            raw: self.raw,
+            redact: self.redact.clone(),
+            version: mcp_daemon::serve::version(),
+        }
+    }
+
     fn spec(&self, dirs: &Dirs) -> Option<Spec> {
         let (program, args) = self.command.split_first()?;
         Some(Spec {
             program: program.clone(),
             args: args.to_vec(),
-            recording: Recording {
-                store: dirs.state.join("captures"),
-                name: self.name.clone().unwrap_or_else(|| name_of(program, args)),
-                client: self.client.clone(),
-                raw: self.raw,
-                redact: self.redact.clone(),
-                version: mcp_daemon::serve::version(),
-            },
+            recording: self.recording(dirs, &name_of(program, args)),
             meeting: Some(dirs.daemon.join("taps")),
             guard: std::env::current_exe().ok(),
         })

@@ -19,6 +19,7 @@ use mcp_os::signals::{self, Ending};
 
 pub mod control;
 mod cutter;
+pub mod http;
 mod lane;
 mod meeting;
 mod pump;

@@ -93,7 +93,8 @@ fn secret_values() -> Vec<String> {
 impl Tape {
     /// Begins to record. If that fails, one line says so, and everything else goes on.
     pub fn open(recording: &Recording, command: &[String], transport: &str) -> Opened {
-        let (parent, parent_name) = mcp_os::proc::parent();
+        // Whoever calls an address is not who started us.
+        let (parent, parent_name) = if transport == "stdio" { mcp_os::proc::parent() } else { (None, None) };
         let client = recording.client.clone().or(parent_name).unwrap_or_default();
         let header = Header {
             session: mcp_capture::store::new_session(),
