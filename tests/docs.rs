@@ -285,3 +285,18 @@ fn every_exit_code_is_described() {
         assert!(page.contains(&format!("\n| {code} |")), "{code}");
     }
 }
+
+/// The pictures of the inspector are what its own tests saw, without the empty lines.
+#[test]
+fn the_screens_in_the_documentation_are_real() {
+    let seen = read("crates/mcp-tui/src/app/snapshots/mcp_tui__app__tests__app_result_120x36.snap");
+    for page in ["README.md", "docs/inspect.md"] {
+        let text = read(page);
+        let screen = text.split("```text\n").find(|block| block.starts_with(" mcp inspect")).unwrap_or_else(|| panic!("{page} has no screen"));
+        let lines: Vec<&str> = screen.lines().take_while(|line| *line != "```").collect();
+        assert!(lines.len() > 8, "{page}: {lines:?}");
+        for line in lines {
+            assert!(seen.lines().any(|known| known == line), "{page} shows what the inspector does not: {line}");
+        }
+    }
+}

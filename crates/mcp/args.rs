@@ -58,8 +58,12 @@ enum Command {
     Login(cmd::login::LoginArgs),
     Logout(cmd::login::LogoutArgs),
     RunOnce(Box<cmd::run_once::Args>),
+    Tap(Box<cmd::tap::Args>),
     Daemon(cmd::daemon::Args),
     Ps(cmd::daemon::StatusArgs),
+    Inspect(cmd::inspect::Args),
+    #[command(subcommand, hide = true)]
+    Server(ServerCommand),
     Serve(cmd::serve::Args),
     Trace(cmd::trace::Args),
     Mock(cmd::mock::Args),
@@ -71,6 +75,12 @@ enum Command {
     Version(cmd::version::Args),
     #[command(hide = true)]
     Util(cmd::util::Args),
+}
+
+/// What can be done with one server. `mcp server inspect NAME` is another spelling of `mcp inspect NAME`.
+#[derive(Debug, Subcommand)]
+enum ServerCommand {
+    Inspect(cmd::inspect::Args),
 }
 
 /// Reads the command line and runs the command.
@@ -97,6 +107,7 @@ fn dispatch(ui: Ui, command: Command) -> Result<Exit, Failure> {
     match command {
         // These need no home directory.
         Command::RunOnce(args) => cmd::run_once::run(ui, &args),
+        Command::Tap(args) if !args.is_about_clients() => cmd::tap::run(ui, &args),
         Command::Serve(args) => cmd::serve::run(ui, &args),
         Command::Completions(args) => cmd::completions::run(ui, &args),
         Command::Man(args) => cmd::man::run(ui, &args),
@@ -117,11 +128,13 @@ fn at_home(ctx: &Ctx, command: Command) -> Result<Exit, Failure> {
         Command::Enable(args) => cmd::switch::enable(ctx, &args),
         Command::Share(args) => cmd::share::share(ctx, &args),
         Command::Unshare(args) => cmd::share::unshare(ctx, &args),
+        Command::Tap(args) if args.is_about_clients() => cmd::tap::in_files(ctx, &args),
         Command::Undo(args) => cmd::undo::run(ctx, &args),
         Command::Login(args) => cmd::login::login(ctx, &args),
         Command::Logout(args) => cmd::login::logout(ctx, &args),
         Command::Daemon(args) => cmd::daemon::run(ctx, &args),
         Command::Ps(args) => cmd::daemon::status(ctx, &args),
+        Command::Inspect(args) | Command::Server(ServerCommand::Inspect(args)) => cmd::inspect::run(ctx, &args),
         Command::Demo(args) => cmd::demo::run(ctx, &args),
         Command::Trace(args) => cmd::trace::run(ctx, &args),
         Command::Mock(args) => cmd::mock::run(ctx, &args),

@@ -41,9 +41,21 @@ pub(crate) fn servers(current: &OsStr) -> Vec<CompletionCandidate> {
     servers_where(current, |_| true)
 }
 
+/// Recorded sessions, and servers in any client's file.
+pub(crate) fn sessions_and_servers(current: &OsStr) -> Vec<CompletionCandidate> {
+    let mut all = crate::cmd::trace::complete_sessions(current);
+    all.extend(servers(current));
+    all
+}
+
 /// Names of shared servers.
 pub(crate) fn shared_servers(current: &OsStr) -> Vec<CompletionCandidate> {
     servers_where(current, crate::cmd::share::is_shared)
+}
+
+/// Names of servers that are recorded by a wrapper.
+pub(crate) fn tapped_servers(current: &OsStr) -> Vec<CompletionCandidate> {
+    servers_where(current, crate::cmd::tap::attach::is_tapped)
 }
 
 fn servers_where(current: &OsStr, keep: impl Fn(&survey::Server) -> bool) -> Vec<CompletionCandidate> {

@@ -69,16 +69,18 @@ struct Seen {
     clients: BTreeMap<String, Value>,
     /// The most calls that were on their way at once.
     in_flight: u64,
-    /// The processes of the server, by number: there must be one in all.
-    pids: Vec<u64>,
+    /// The processes of the server, by number, with what tells servers apart: there must be one in all.
+    pids: BTreeMap<u64, String>,
 }
 
 impl Seen {
     fn look(&mut self, status: &Value) {
         for server in status["servers"].as_array().into_iter().flatten() {
             self.in_flight = self.in_flight.max(server["in_flight"].as_u64().unwrap_or_default());
-            if let Some(pid) = server["pid"].as_u64().filter(|pid| !self.pids.contains(pid)) {
-                self.pids.push(pid);
+            if let Some(pid) = server["pid"].as_u64() {
+                let apart =
+                    format!("in {} with {}, for {}", server["cwd"], server["env"], server["clients"][0]["client"]["name"]);
+                self.pids.insert(pid, apart);
             }
             for client in server["clients"].as_array().into_iter().flatten() {
                 if let Some(name) = client["client"]["name"].as_str() {
@@ -168,7 +170,7 @@ fn steps(sandbox: &Sandbox, members: &[Member], server: Server) -> Result<(), St
     }
     let first = &status["servers"][0];
     if seen.pids.len() != 1 {
-        return Err(format!("the server was more than one process: {:?}", seen.pids).into());
+        return Err(format!("the server was more than one process: {:#?}", seen.pids).into());
     }
     let calls = members.iter().filter(|member| member.is_prompted()).count() as u64;
 

@@ -65,30 +65,30 @@ pub enum Chunked {
     Broken,
 }
 
-/// Appends the content of the chunks to `body`, which is emptied first.
-pub fn unchunk(mut bytes: &[u8], body: &mut Vec<u8>) -> Chunked {
-    let whole = bytes.len();
-    body.clear();
+/// Appends the content of the chunks to `body`. `from` is how far earlier calls came with the same input; it is 0 at the
+/// beginning, when `body` is emptied, and again at the end: a large answer that comes in many parts is gone through once.
+pub fn unchunk(bytes: &[u8], from: &mut usize, body: &mut Vec<u8>) -> Chunked {
+    if *from == 0 {
+        body.clear();
+    }
     loop {
-        let Some(end) = memchr::memmem::find(bytes, b"\r\n") else { return Chunked::Partial };
-        let size = bytes[..end].split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        let rest = &bytes[*from..];
+        let Some(end) = memchr::memmem::find(rest, b"\r\n") else { return Chunked::Partial };
+        let size = rest[..end].split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
         let size = std::str::from_utf8(size).ok().and_then(|size| usize::from_str_radix(size, 16).ok());
         let Some(size) = size else { return Chunked::Broken };
-        bytes = &bytes[end + 2..];
+        let begin = end + 2;
         if size == 0 {
             // Trailers, which nobody sends, would stand before this line end.
-            return match bytes.get(..2) {
+            return match rest.get(begin..begin + 2) {
                 None => Chunked::Partial,
-                Some(b"\r\n") => Chunked::Whole(whole - bytes.len() + 2),
+                Some(b"\r\n") => Chunked::Whole(std::mem::take(from) + begin + 2),
                 Some(_) => Chunked::Broken,
             };
         }
-        let Some(chunk) = bytes.get(..size) else { return Chunked::Partial };
-        if bytes.len() < size + 2 {
-            return Chunked::Partial;
-        }
-        body.extend_from_slice(chunk);
-        bytes = &bytes[size + 2..];
+        let Some(chunk) = rest.get(begin..begin + size + 2) else { return Chunked::Partial };
+        body.extend_from_slice(&chunk[..size]);
+        *from += begin + size + 2;
     }
 }
 
@@ -111,11 +111,12 @@ mod tests {
     fn chunks_are_joined_once_the_last_has_come() {
         let text = b"3\r\nabc\r\n2;x=1\r\nde\r\n0\r\n\r\nnext";
         let mut body = Vec::new();
+        let mut from = 0;
         for end in 0..text.len() - 4 {
-            assert_eq!(unchunk(&text[..end], &mut body), Chunked::Partial, "{end}");
+            assert_eq!(unchunk(&text[..end], &mut from, &mut body), Chunked::Partial, "{end}");
         }
-        assert_eq!(unchunk(text, &mut body), Chunked::Whole(text.len() - 4));
+        assert_eq!(unchunk(text, &mut from, &mut body), Chunked::Whole(text.len() - 4));
         assert_eq!(body, b"abcde");
-        assert_eq!(unchunk(b"zz\r\n", &mut body), Chunked::Broken);
+        assert_eq!(unchunk(b"zz\r\n", &mut 0, &mut body), Chunked::Broken);
     }
 }

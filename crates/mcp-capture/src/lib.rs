@@ -14,6 +14,7 @@ pub mod export;
 pub mod file;
 pub mod filter;
 pub mod index;
+pub mod lint;
 pub mod listing;
 pub mod reader;
 pub mod recorder;

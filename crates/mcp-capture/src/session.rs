@@ -102,6 +102,11 @@ impl Session {
         &self.rows
     }
 
+    /// Marks a row as breaking a rule, as checks of payloads find out.
+    pub fn set_lint(&mut self, row: u32) {
+        self.rows.set_lint(row);
+    }
+
     /// The clients that came.
     pub fn peers(&self) -> &[PeerInfo] {
         &self.peers

@@ -152,6 +152,8 @@ const IGNORED: &[&str] = &[
     "FACTORY_*",
     // Copilot hands its own settings for git to every server
     "GIT_CONFIG_*",
+    // one of the clients sets how a wallet may ask, which is no credential
+    "AWS_VAULT_PROMPT",
     "VSCODE*",
     "ELECTRON*",
     "ANTHROPIC_*",

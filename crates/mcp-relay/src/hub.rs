@@ -2,17 +2,19 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::rc::{Rc, Weak};
 use std::time::Instant;
 
+use bytes::Bytes;
 use foldhash::HashMap;
 use mcp_wire::Frame;
-use mcp_wire::lines::Line;
+use mcp_wire::lines::{Line, Piece};
 use tokio::sync::Notify;
 
 use crate::observe::{Direction, Hop, Observers};
-use crate::outlet::{Delivery, Outlet};
-use crate::route::{Action, Arrival, Event, Mirrored, Note, PeerId, Route, StreamId};
+use crate::outlet::{Delivery, Outlet, Overflow, Part, Place};
+use crate::route::{Action, Arrival, Event, Mirrored, Note, Passage, PeerId, Route, StreamId};
 use crate::status::Status;
 use crate::upstream::{Connector, Fate, Upstream};
 
@@ -36,6 +38,16 @@ impl Default for Limits {
 /// Who is told what the route has to say.
 pub type Listener = Rc<dyn Fn(&Note)>;
 
+/// An answer that is passed on while it still arrives.
+struct Passing {
+    generation: u64,
+    /// The id it came with, and where that lies in the piece that is to come first.
+    id: u64,
+    edit: Option<Range<usize>>,
+    to: Passage,
+    size: u64,
+}
+
 struct Inner {
     route: RefCell<Box<dyn Route>>,
     connector: Box<dyn Connector>,
@@ -51,6 +63,8 @@ struct Inner {
     room: Notify,
     observers: Observers,
     on_note: RefCell<Option<Listener>>,
+    /// There is at most one: the server's messages come one after another.
+    passing: RefCell<Option<Passing>>,
     limits: Limits,
 }
 
@@ -86,6 +100,7 @@ impl Hub {
             room: Notify::new(),
             observers: Observers::default(),
             on_note: RefCell::new(None),
+            passing: RefCell::new(None),
             limits,
         }));
         tokio::task::spawn_local(keep_time(hub.downgrade()));
@@ -165,6 +180,52 @@ impl Hub {
         }
     }
 
+    /// A large message of the server has begun. Whether it is passed on as it comes; then its pieces are to be told by
+    /// [`Self::upstream_piece`] from the first byte on. Whoever watches gets whole messages, so then it is not.
+    pub fn upstream_begin(&self, generation: u64, beginning: &[u8]) -> bool {
+        if self.0.generation.get() != generation || self.0.observers.is_watched() {
+            return false;
+        }
+        let Some(edit) = mcp_wire::beginning(beginning).map(|found| found.id) else { return false };
+        let Some(id) = std::str::from_utf8(&beginning[edit.clone()]).ok().and_then(|id| id.parse().ok()) else { return false };
+        let Some(to) = self.0.route.borrow().passage(id, beginning) else { return false };
+        if !self.0.outlets.borrow().get(&to.peer).is_some_and(|outlet| outlet.takes_parts(to.stream)) {
+            return false;
+        }
+        *self.0.passing.borrow_mut() = Some(Passing { generation, id, edit: Some(edit), to, size: 0 });
+        true
+    }
+
+    /// More of the message that is passed on as it comes.
+    pub fn upstream_piece(&self, generation: u64, Piece { bytes, is_last }: Piece) {
+        let mut passing = self.0.passing.borrow_mut();
+        let Some(now) = passing.as_mut().filter(|now| now.generation == generation) else { return };
+        now.size += bytes.len() as u64;
+        let is_too_long = now.size > self.0.limits.message as u64 + u64::from(is_last);
+        let outlet = self.0.outlets.borrow().get(&now.to.peer).cloned();
+        let mut sent = Ok(());
+        if let Some(outlet) = outlet.as_ref().filter(|_| !is_too_long) {
+            sent = now.deliver(&**outlet, bytes, is_last);
+        }
+        let (id, size, peer, stream) = (now.id, now.size, now.to.peer, now.to.stream);
+        if is_last {
+            *passing = None;
+        }
+        drop(passing);
+        if let (Err(Overflow), Some(outlet)) = (sent, &outlet) {
+            self.let_go(peer, &**outlet);
+            self.drive(Event::Closed(peer));
+        }
+        if is_last && is_too_long {
+            if let Some(outlet) = &outlet {
+                outlet.tear(stream);
+            }
+            self.drive(Event::TooLong(size - 1, Some(id)));
+        } else if is_last {
+            self.drive(Event::Passed(id));
+        }
+    }
+
     /// The server said something on the answer to this request of ours.
     pub fn upstream_frame(&self, generation: u64, frame: Frame, on: Option<u64>) {
         if self.0.generation.get() == generation {
@@ -178,6 +239,11 @@ impl Hub {
         if self.0.generation.get() == generation {
             self.0.upstream.borrow_mut().take();
             self.0.room.notify_waiters();
+            if let Some(Passing { to, .. }) = self.0.passing.take()
+                && let Some(outlet) = self.0.outlets.borrow().get(&to.peer)
+            {
+                outlet.tear(to.stream);
+            }
             self.drive(Event::UpstreamClosed(fate));
         }
     }
@@ -273,6 +339,13 @@ impl Hub {
         }
     }
 
+    /// Ends a client that does not read.
+    fn let_go(&self, peer: PeerId, outlet: &dyn Outlet) {
+        self.note(&Note::Log(format!("client {} does not read what it is sent: let go", peer.0)));
+        self.0.outlets.borrow_mut().remove(&peer);
+        outlet.end("mcp: this client did not read what it was sent");
+    }
+
     fn perform(&self, action: Action) {
         match action {
             Action::Send(peer, stream, class, frame) => {
@@ -280,9 +353,7 @@ impl Hub {
                 let Some(outlet) = outlet else { return };
                 self.0.observers.frame(Hop::Client(peer), Direction::ToClient, &frame);
                 if outlet.deliver(Delivery { stream, class, frame }).is_err() {
-                    self.note(&Note::Log(format!("client {} does not read what it is sent: let go", peer.0)));
-                    self.0.outlets.borrow_mut().remove(&peer);
-                    outlet.end("mcp: this client did not read what it was sent");
+                    self.let_go(peer, &*outlet);
                     self.0.pending.borrow_mut().push_back(Event::Closed(peer));
                 }
             }
@@ -322,6 +393,19 @@ impl Hub {
             }
             Action::Note(note) => self.note(&note),
         }
+    }
+}
+
+impl Passing {
+    /// Gives the client what has come. The first piece begins with the message and holds its id, which is another one there.
+    fn deliver(&mut self, outlet: &dyn Outlet, mut bytes: Bytes, is_last: bool) -> Result<(), Overflow> {
+        let stream = self.to.stream;
+        if let Some(id) = self.edit.take() {
+            let head = [&bytes[..id.start], self.to.id.as_bytes()].concat();
+            bytes = bytes.slice(id.end..);
+            outlet.deliver_part(Part { stream, place: Place::First, bytes: head.into() })?;
+        }
+        outlet.deliver_part(Part { stream, place: if is_last { Place::Last } else { Place::Middle }, bytes })
     }
 }
 

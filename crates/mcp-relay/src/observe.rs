@@ -75,6 +75,11 @@ impl Observers {
         self.watched.set(true);
     }
 
+    /// Whether anybody watches.
+    pub fn is_watched(&self) -> bool {
+        self.watched.get()
+    }
+
     fn number(&self) -> u64 {
         self.sequence.set(self.sequence.get() + 1);
         self.sequence.get()

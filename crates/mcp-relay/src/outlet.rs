@@ -16,6 +16,29 @@ pub struct Delivery {
     pub frame: Bytes,
 }
 
+/// Which part of a message it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The beginning.
+    First,
+    /// More.
+    Middle,
+    /// The end, and a line end.
+    Last,
+}
+
+/// A part of an answer that is passed on while it still arrives. Between the first and the last part nothing else may come
+/// where the client would take it for a part.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// The answer it goes on.
+    pub stream: StreamId,
+    /// Which one it is.
+    pub place: Place,
+    /// The bytes; without line breaks, but for the line end of the last part.
+    pub bytes: Bytes,
+}
+
 /// The client has not read so much that it is let go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the client does not read what it is sent")]
@@ -25,6 +48,16 @@ pub struct Overflow;
 pub trait Outlet {
     /// Takes a message. A message for a stream that is gone is dropped.
     fn deliver(&self, delivery: Delivery) -> Result<(), Overflow>;
+    /// Whether an answer on this stream can be taken in parts.
+    fn takes_parts(&self, _stream: StreamId) -> bool {
+        false
+    }
+    /// Takes the next part of an answer. Parts for a stream that is gone are dropped.
+    fn deliver_part(&self, _part: Part) -> Result<(), Overflow> {
+        Ok(())
+    }
+    /// The answer whose parts were delivered will not be completed. If its client is to be told why, that is delivered next.
+    fn tear(&self, _stream: StreamId) {}
     /// Ends a stream that gets no response.
     fn end_stream(&self, stream: StreamId);
     /// Ends the connection, when what was delivered before has been sent. The reason is for the client's log.

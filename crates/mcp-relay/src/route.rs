@@ -69,6 +69,8 @@ pub enum Event {
     Noise,
     /// The server sent a message over the limit of so many bytes; the id it answers, if that could be found.
     TooLong(u64, Option<u64>),
+    /// The answer to this request of ours has been passed on while it arrived, and is complete; see [`Route::passage`].
+    Passed(u64),
     /// The server could not be started, or ended.
     UpstreamClosed(Fate),
     /// The time that was asked for has come.
@@ -147,10 +149,28 @@ pub struct Mirrored {
     pub is_integer: bool,
 }
 
+/// Where an answer goes that is passed on while it still arrives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passage {
+    /// The client.
+    pub peer: PeerId,
+    /// The stream.
+    pub stream: StreamId,
+    /// The id it has there, as spelt.
+    pub id: Box<str>,
+}
+
 /// A routing rule.
 pub trait Route {
     /// Takes an event in and appends what is to be done.
     fn on(&mut self, now: Instant, event: Event, actions: &mut Vec<Action>);
+
+    /// Where the answer to this request of ours goes, if nothing but its id is changed on the way and nothing of it has to be
+    /// known: then it need not be there as a whole before it is passed on. `beginning` is what has come of it. What is passed
+    /// on so is told by [`Event::Passed`] at its end, and by [`Event::TooLong`] or [`Event::UpstreamClosed`] where it has none.
+    fn passage(&self, _id: u64, _beginning: &[u8]) -> Option<Passage> {
+        None
+    }
 
     /// When [`Event::Tick`] is wanted next.
     fn wake(&self) -> Option<Instant>;

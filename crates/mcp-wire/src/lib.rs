@@ -19,3 +19,4 @@ pub mod testing;
 pub mod version;
 
 pub use frame::{Frame, Kind, NotAFrame};
+pub use scan::{Beginning, beginning};

@@ -24,6 +24,15 @@ pub enum Line {
     },
 }
 
+/// A part of a line that is passed on while it still arrives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// The bytes. Raw carriage returns have become blanks; the line end belongs to the last piece.
+    pub bytes: Bytes,
+    /// The line is complete.
+    pub is_last: bool,
+}
+
 /// A stream being cut into lines.
 #[derive(Debug)]
 pub struct Lines {
@@ -33,12 +42,16 @@ pub struct Lines {
     limit: usize,
     /// Of an over-long line: its first bytes, and how much of it went by.
     skipped: Option<(Bytes, u64)>,
+    /// The beginning of the line that is arriving has been shown.
+    was_shown: bool,
+    /// The line that is arriving comes in pieces.
+    is_passing: bool,
 }
 
 impl Lines {
     /// A stream whose lines may have up to `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Self { buffer: BytesMut::new(), scanned: 0, limit, skipped: None }
+        Self { buffer: BytesMut::new(), scanned: 0, limit, skipped: None, was_shown: false, is_passing: false }
     }
 
     /// Where the next bytes of the stream are appended.
@@ -64,6 +77,9 @@ impl Lines {
 
     /// The next whole line, if there is one.
     pub fn next_line(&mut self) -> Option<Line> {
+        if self.is_passing {
+            return None;
+        }
         loop {
             let Some(step) = memchr::memchr(b'\n', &self.buffer[self.scanned..]) else {
                 self.scanned = self.buffer.len();
@@ -79,14 +95,66 @@ impl Lines {
             line.truncate(at);
             let line = line.freeze();
             self.scanned = 0;
+            self.was_shown = false;
             if let Some(line) = self.finish(line) {
                 return Some(line);
             }
         }
     }
 
-    /// What is left at the end of the stream: a last line without its end.
+    /// The beginning of a line that is still arriving, when there is so much of it that it may be worth while to pass it on
+    /// as it comes. Each line is shown once. For the time when there is no whole line.
+    pub fn beginning(&mut self) -> Option<&[u8]> {
+        if self.is_passing || self.was_shown || self.skipped.is_some() || self.buffer.len() < LARGE {
+            return None;
+        }
+        self.was_shown = true;
+        Some(&self.buffer)
+    }
+
+    /// From now on the line that is arriving comes in pieces, and no other line before its end.
+    pub fn pass_on(&mut self) {
+        self.is_passing = true;
+    }
+
+    /// What has come of a line that is passed on as it comes.
+    pub fn next_piece(&mut self) -> Option<Piece> {
+        if !self.is_passing || self.buffer.is_empty() {
+            return None;
+        }
+        self.scanned = 0;
+        let end = memchr::memchr(b'\n', &self.buffer);
+        let mut bytes = match end {
+            Some(at) => {
+                let mut line = self.buffer.split_to(at + 1);
+                if line.ends_with(b"\r\n") {
+                    line.truncate(at);
+                    line[at - 1] = b'\n';
+                }
+                line
+            }
+            // It belongs to the line end if that comes next.
+            None if self.buffer.last() == Some(&b'\r') => self.buffer.split_to(self.buffer.len() - 1),
+            None => self.buffer.split(),
+        };
+        if bytes.is_empty() {
+            return None;
+        }
+        if memchr::memchr(b'\r', &bytes).is_some() {
+            bytes.iter_mut().filter(|byte| **byte == b'\r').for_each(|byte| *byte = b' ');
+        }
+        if end.is_some() {
+            (self.is_passing, self.was_shown) = (false, false);
+        }
+        Some(Piece { bytes: bytes.freeze(), is_last: end.is_some() })
+    }
+
+    /// What is left at the end of the stream: a last line without its end. Of one that was passed on as it came there is
+    /// nothing to be said: whether it was complete is not known.
     pub fn finish_stream(&mut self) -> Option<Line> {
+        if self.is_passing {
+            return None;
+        }
         let rest = self.buffer.split().freeze();
         self.scanned = 0;
         self.finish(rest)
@@ -146,6 +214,49 @@ mod tests {
         for step in 1..=stream.len() {
             let found = cut(stream, step, 100);
             assert_eq!(found, wanted.map(|t| Line::Text(Bytes::from_static(t))), "step {step}");
+        }
+    }
+
+    #[test]
+    fn a_line_passed_on_in_pieces_is_the_same_line() {
+        let long = "x".repeat(LARGE);
+        for end in ["\n", "\r\n", "\r\r\n"] {
+            let stream = format!("{{\"first\":1}}\n{{\"a\":\"{long}\",\r \"b\":1}}{end}{{\"next\":1}}\n");
+            let whole = cut(stream.as_bytes(), stream.len(), 1 << 20);
+            let wanted = [&whole[0], &whole[1], &whole[2]].map(|line| match line {
+                Line::Text(text) => crate::splice::splice(text, &[]),
+                Line::TooLong { .. } => panic!("{line:?}"),
+            });
+            // From everywhere behind the beginning the rest comes byte by byte.
+            for at in stream.len() - 40..stream.len() {
+                let mut lines = Lines::new(1 << 20);
+                let mut found = vec![Vec::new()];
+                lines.push(&stream.as_bytes()[..at]);
+                let parts = std::iter::once(&b""[..]).chain(stream.as_bytes()[at..].chunks(1));
+                let mut has_begun = false;
+                for part in parts {
+                    lines.push(part);
+                    loop {
+                        while let Some(line) = lines.next_line() {
+                            let Line::Text(text) = line else { panic!("{line:?}") };
+                            found.last_mut().unwrap().extend(crate::splice::splice(&text, &[]));
+                            found.push(Vec::new());
+                        }
+                        if lines.beginning().is_some() {
+                            has_begun = true;
+                            lines.pass_on();
+                        }
+                        let Some(piece) = lines.next_piece() else { break };
+                        found.last_mut().unwrap().extend(&piece.bytes);
+                        if piece.is_last {
+                            found.push(Vec::new());
+                        }
+                    }
+                }
+                assert_eq!(found.concat(), wanted.concat(), "{end:?} {at}");
+                assert_eq!(found.len(), 4, "three lines, and nothing behind them");
+                assert_eq!(has_begun, at < stream.len() - r#"{"next":1}."#.len(), "{end:?} {at}");
+            }
         }
     }
 

@@ -61,6 +61,52 @@ pub(crate) fn envelope(text: &[u8]) -> Option<Spans> {
     }
 }
 
+/// A response of which only the beginning has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beginning {
+    /// Where its id lies.
+    pub id: Range<usize>,
+    /// Where its result begins.
+    pub result: usize,
+}
+
+/// The beginning of a response whose result has begun and is an object. None where anything else came before the result than
+/// an id and members that are not the envelope's own: then the message has to be there as a whole.
+pub fn beginning(text: &[u8]) -> Option<Beginning> {
+    let mut id = None;
+    let mut at = blank(text, 0);
+    if *text.get(at)? != b'{' {
+        return None;
+    }
+    at = blank(text, at + 1);
+    loop {
+        if *text.get(at)? != b'"' {
+            return None;
+        }
+        let key_end = string(text, at + 1)?;
+        let value = after_colon(text, key_end)?;
+        match &text[at + 1..key_end - 1] {
+            b"result" => {
+                let is_text = std::str::from_utf8(&text[..value]).is_ok();
+                return (is_text && *text.get(value)? == b'{').then_some(Beginning { id: id?, result: value });
+            }
+            b"method" | b"params" | b"error" => return None,
+            key if memchr::memchr(b'\\', key).is_some() => return None,
+            key => {
+                at = skip(text, value)?;
+                if key == b"id" && id.replace(value..at).is_some() {
+                    return None;
+                }
+            }
+        }
+        at = blank(text, at);
+        if *text.get(at)? != b',' {
+            return None;
+        }
+        at = blank(text, at + 1);
+    }
+}
+
 /// Nested deeper than this is left to `serde_json`.
 const DEPTH: u32 = 128;
 
@@ -323,6 +369,32 @@ mod tests {
         }
         let deep = format!("{{\"x\":{}{}}}", "[".repeat(200), "]".repeat(200));
         assert_eq!(envelope(deep.as_bytes()), None);
+    }
+
+    #[test]
+    fn the_beginning_of_a_response_is_known_as_soon_as_its_result_has_begun() {
+        let text = r#" {"jsonrpc" : "2.0","x":[1,{"result":2}] , "id": 71, "result" :{"a":1"#;
+        let found = beginning(text.as_bytes()).unwrap();
+        assert_eq!((&text[found.id], &text[found.result..]), ("71", r#"{"a":1"#));
+        let begins = text.find(r#"{"a"#).unwrap();
+        for end in 0..text.len() {
+            assert_eq!(beginning(&text.as_bytes()[..end]).is_some(), end > begins, "{end}");
+        }
+        for other in [
+            r#"{"result":{"id":1},"id":1"#,
+            r#"{"id":1,"error":{"code":1"#,
+            r#"{"id":1,"method":"x","result":{"#,
+            r#"{"id":1,"id":2,"result":{"#,
+            r#"{"\u0069d":1,"id":2,"result":{"#,
+            r#"{"id":1,"result":[1"#,
+            r#"[{"id":1,"result":{"#,
+            r#"{"id":1,"params":{},"result":{"#,
+            "{}",
+            "\u{feff}{\"id\":1,\"result\":{",
+        ] {
+            assert_eq!(beginning(other.as_bytes()), None, "{other}");
+        }
+        assert_eq!(beginning(b"{\"x\":\"\xff\",\"id\":1,\"result\":{"), None);
     }
 
     #[test]

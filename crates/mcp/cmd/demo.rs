@@ -1,6 +1,7 @@
 //! `mcp demo`: the whole job in a throw-away home.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,8 @@ use crate::ui::{FAINT, GOOD, STRONG};
 /// Show the whole job in a throw-away home, without touching anything of yours
 ///
 /// Plants configurations of several clients (comments, tabs, CRLF, a link), installs the bundled calculator into all of
-/// them, starts it as a client would, calls a tool, takes everything back and compares the bytes.
+/// them, starts it as a client would, calls a tool, takes everything back and compares the bytes. What was said is recorded:
+/// `mcp inspect` shows it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  mcp demo\n  mcp demo --keep")]
 pub(crate) struct Args {
@@ -102,6 +104,7 @@ pub(crate) fn run(outer: &Ctx, args: &Args) -> Result<Exit, Failure> {
         "{STRONG}Next, on this machine{STRONG:#} {FAINT}(the demo took {:.1} s){FAINT:#}",
         started.elapsed().as_secs_f32()
     ));
+    ui.out("  mcp inspect                                       what was said to the calculator: it was recorded");
     ui.out("  mcp clients                                       which clients you have");
     ui.out("  mcp list                                          which servers are in them");
     ui.out("  mcp install calculator --all-clients --dry-run    what would change");
@@ -172,9 +175,14 @@ fn call(ctx: &Ctx) -> Result<(), Failure> {
         return Err(Failure::missing("Codex's file has no `calculator` that can be started"));
     };
     let words = |text: &mcp_clients::text::Text| text.as_literal().unwrap_or_default().to_owned();
+    // Behind a tap, so that there is a recording to look at. It is kept with the user's own recordings, not in the demo's home.
+    let tap = ["tap", "--name", "calculator", "--client", "demo", "--"].map(OsString::from);
+    let server = std::iter::once(&stdio.command).chain(&stdio.args).map(|word| words(word).into());
+    let program = std::env::current_exe()
+        .map_err(|e| Failure::file(anyhow::Error::new(e).context("find this program's own path")))?;
     let command = ServerCommand {
-        program: words(&stdio.command).into(),
-        args: stdio.args.iter().map(|a| words(a).into()).collect(),
+        program: program.into_os_string(),
+        args: tap.into_iter().chain(server).collect(),
         env: Vec::new(),
         cwd: Some(ctx.project.cwd.clone()),
     };

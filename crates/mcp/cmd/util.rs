@@ -57,6 +57,7 @@ pub(crate) fn run(_: Ui, args: &Args) -> Result<Exit, Failure> {
     man::write(&reference, "commands.md", &commands())?;
     man::write(&reference, "clients.md", &clients())?;
     man::write(&reference, "servers.md", &servers())?;
+    man::write(&reference, "inspect-keys.md", &mcp_tui::keymap::page())?;
     Ok(Exit::Done)
 }
 

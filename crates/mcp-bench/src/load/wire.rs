@@ -24,6 +24,8 @@ pub struct Wire {
     filled: usize,
     /// Nothing before this place ends a line or a head.
     scanned: usize,
+    /// How far the chunks of an answer that is not whole yet have been joined.
+    unchunked: usize,
     body: Vec<u8>,
 }
 
@@ -61,7 +63,7 @@ impl Wire {
     }
 
     fn new(ends: Ends) -> Self {
-        Self { ends, buffer: vec![0; 4 * 1024], filled: 0, scanned: 0, body: Vec::new() }
+        Self { ends, buffer: vec![0; 4 * 1024], filled: 0, scanned: 0, unchunked: 0, body: Vec::new() }
     }
 
     /// From now on nothing here waits.
@@ -144,7 +146,7 @@ impl Wire {
                 let Some(head) = Head::parse(bytes) else { return Ok(None) };
                 let rest = &bytes[head.length..];
                 let (body, length) = if head.is_chunked() {
-                    match unchunk(rest, &mut self.body) {
+                    match unchunk(rest, &mut self.unchunked, &mut self.body) {
                         Chunked::Whole(length) => (&self.body[..], length),
                         Chunked::Partial => return Ok(None),
                         Chunked::Broken => bail!("the chunks of an answer are broken"),

@@ -25,7 +25,7 @@ use foldhash::HashMap;
 use mcp_wire::version::Era;
 use mcp_wire::{Frame, Kind, author};
 
-use crate::route::{Action, Class, Event, Mirrored, Note, PeerId, Route, StreamId};
+use crate::route::{Action, Class, Event, Mirrored, Note, Passage, PeerId, Route, StreamId};
 use crate::status::Status;
 
 mod call;
@@ -219,6 +219,7 @@ impl Route for Shared {
             Event::Upstream(frame, on) => self.on_upstream(frame, on),
             Event::Noise => self.noise += 1,
             Event::TooLong(size, id) => self.on_too_long(size, id),
+            Event::Passed(id) => self.on_passed(id),
             Event::UpstreamClosed(fate) => self.on_upstream_closed(&fate),
             Event::Tick => self.on_tick(),
             Event::Drain => self.on_drain(),
@@ -245,6 +246,10 @@ impl Route for Shared {
 
     fn status(&self, now: Instant) -> Status {
         self.report(now)
+    }
+
+    fn passage(&self, id: u64, beginning: &[u8]) -> Option<Passage> {
+        self.passage_of(id, beginning)
     }
 
     fn in_flight(&self, peer: PeerId) -> usize {

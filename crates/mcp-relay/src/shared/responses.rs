@@ -6,7 +6,7 @@ use mcp_wire::{Frame, Kind, object};
 
 use super::call::{Call, Purpose};
 use super::{Shared, mirror};
-use crate::route::{Class, PeerId};
+use crate::route::{Class, Passage, PeerId};
 
 impl Shared {
     pub(super) fn on_response(&mut self, frame: Frame) {
@@ -58,15 +58,37 @@ impl Shared {
         self.settle();
     }
 
+    /// Where an answer goes that is not looked into. The id of a task stands at the beginning of the answer it is in.
+    pub(super) fn passage_of(&self, id: u64, beginning: &[u8]) -> Option<Passage> {
+        let call = self.calls.get(&id)?;
+        let is_plain = matches!(call.purpose, Purpose::Client)
+            && matches!(&*call.method, "tools/call" | "resources/read" | "prompts/get")
+            && self.clients.contains_key(&call.peer)
+            && !needle::TASK_ID.is_in(beginning);
+        is_plain.then(|| Passage { peer: call.peer, stream: call.stream, id: call.id.clone() })
+    }
+
+    /// An answer was passed on while it arrived, and has come to its end. Its client may have lost interest meanwhile.
+    pub(super) fn on_passed(&mut self, id: u64) {
+        if let Some(call) = self.finish_call(id) {
+            self.count_answer(&call, false);
+            self.settle();
+        }
+    }
+
     /// Gives a call its answer and counts it.
     pub(super) fn deliver(&mut self, call: &Call, message: bytes::Bytes, is_error: bool) {
+        self.count_answer(call, is_error);
+        self.send(call.peer, Some(call.stream), Class::Response, message);
+    }
+
+    fn count_answer(&mut self, call: &Call, is_error: bool) {
         self.answered += 1;
         self.errors += u64::from(is_error);
         self.latency.add(self.now.saturating_duration_since(call.started));
         if let Some(client) = self.clients.get_mut(&call.peer) {
             client.calls += 1;
         }
-        self.send(call.peer, Some(call.stream), Class::Response, message);
     }
 
     /// What has to be known of an answer that passes as it is.

@@ -146,6 +146,15 @@ impl Client {
         }
     }
 
+    /// All that comes until the other side closes the connection.
+    pub(crate) fn until_closed(&mut self) -> Vec<u8> {
+        let mut buffer = vec![0; 64 << 10];
+        while let Ok(n @ 1..) = self.socket.read(&mut buffer) {
+            self.unread.extend_from_slice(&buffer[..n]);
+        }
+        std::mem::take(&mut self.unread)
+    }
+
     /// Whether the other side closed the connection.
     pub(crate) fn is_closed(&mut self) -> bool {
         let mut buffer = [0; 1024];

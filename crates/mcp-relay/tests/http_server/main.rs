@@ -6,6 +6,8 @@ mod harness;
 mod limits;
 mod modern;
 mod old_sse;
+#[cfg(unix)]
+mod passing;
 mod sessions;
 mod shared;
 mod statuses;

@@ -95,7 +95,7 @@ impl Route for Plain {
             Event::UpstreamClosed(fate) => self.record.fates.borrow_mut().push(fate),
             Event::Drain => actions.push(Action::Close),
             Event::Start => actions.push(Action::Open),
-            Event::Abandoned(..) | Event::Resumed(..) | Event::Tick => {}
+            Event::Abandoned(..) | Event::Resumed(..) | Event::Tick | Event::Passed(_) => {}
         }
     }
 

@@ -16,7 +16,7 @@ impl RealClient for ClineCli {
     }
 
     fn calls_itself(&self) -> &'static str {
-        "cline"
+        "@cline/core"
     }
 
     fn config(&self) -> &'static str {

@@ -14,7 +14,7 @@ impl RealClient for ContinueCli {
     }
 
     fn calls_itself(&self) -> &'static str {
-        "continue"
+        "continue-cli-client"
     }
 
     fn config(&self) -> &'static str {

@@ -18,7 +18,7 @@ impl RealClient for CopilotCli {
     }
 
     fn calls_itself(&self) -> &'static str {
-        "copilot"
+        "copilot-cli"
     }
 
     fn config(&self) -> &'static str {

@@ -16,7 +16,7 @@ impl RealClient for QwenCode {
     }
 
     fn calls_itself(&self) -> &'static str {
-        "qwen"
+        "qwen-cli-mcp-client-ev"
     }
 
     fn config(&self) -> &'static str {

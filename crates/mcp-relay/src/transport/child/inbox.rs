@@ -34,12 +34,21 @@ pub(super) async fn read(mut stdout: impl AsyncRead + Unpin, hub: WeakHub, gener
         }
         // Nobody is there to be told, and still the server must not hang in a write.
         let Some(hub) = hub.get() else {
-            while lines.next_line().is_some() {}
+            while lines.next_line().is_some() || lines.next_piece().is_some() {}
             continue;
         };
-        while let Some(line) = lines.next_line() {
-            hub.upstream_line(generation, line);
-            handled += 1;
+        loop {
+            while let Some(line) = lines.next_line() {
+                hub.upstream_line(generation, line);
+                handled += 1;
+            }
+            if lines.beginning().is_some_and(|beginning| hub.upstream_begin(generation, beginning)) {
+                lines.pass_on();
+            }
+            let Some(piece) = lines.next_piece() else { break };
+            hub.upstream_piece(generation, piece);
+            // Whoever writes to the client goes on with it while the server writes the next piece.
+            handled = LINES;
         }
         drop(hub);
         if handled >= LINES {

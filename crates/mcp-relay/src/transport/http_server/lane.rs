@@ -12,8 +12,13 @@ use std::time::{Duration, Instant};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use foldhash::HashMap;
 
-use crate::outlet::Overflow;
+use crate::outlet::{Overflow, Place};
 use crate::route::Class;
+
+mod parts;
+
+pub(super) use parts::Torn;
+use parts::{Parts, lose_parts};
 
 /// From so many waiting messages on, a later progress message takes the place of an earlier one. A client that reads at all
 /// sees each of them, as it would without us.
@@ -90,6 +95,8 @@ fn cost(frame: &Bytes) -> usize {
 struct Waiting {
     class: Class,
     frame: Bytes,
+    /// It is a part of a message.
+    place: Option<Place>,
 }
 
 /// What a later message makes an earlier one worthless by.
@@ -115,6 +122,8 @@ pub(super) enum Style {
 pub(super) enum Opening {
     /// With its only message.
     Json(Class, Bytes),
+    /// With its only message, of which more is still to come.
+    Parts,
     /// With one of several, or with nothing for a while.
     Events,
     /// There will be nothing.
@@ -130,6 +139,8 @@ pub(super) enum Piece {
     Events(Bytes),
     /// The beginning of an event whose message is too large to be copied; the message and a blank line follow.
     Large(Bytes, Bytes),
+    /// A part of an event: what stands before, the part of the message, and what stands behind.
+    Part(Bytes, Bytes, Bytes),
 }
 
 #[derive(Debug, Default)]
@@ -144,6 +155,7 @@ struct State {
     due: Option<u32>,
     is_over: bool,
     is_cut: bool,
+    parts: Parts,
     reader: u64,
     readers: u64,
     has_begun: bool,
@@ -186,7 +198,7 @@ impl Lane {
     /// Takes a message that belongs here.
     pub(super) fn push(&self, account: &Account, class: Class, frame: Bytes) -> Result<(), Overflow> {
         let state = &mut *self.state.borrow_mut();
-        if state.is_over || state.is_cut {
+        if state.is_over && !state.parts.is_reason(class) || state.is_cut {
             return Ok(());
         }
         match class {
@@ -205,7 +217,7 @@ impl Lane {
             _ => {}
         }
         account.take(cost(&frame))?;
-        state.waiting.push_back(Waiting { class, frame });
+        state.waiting.push_back(Waiting { class, frame, place: None });
         if matches!(class, Class::Response | Class::Refusal) {
             self.answered(state);
         }
@@ -238,7 +250,7 @@ impl Lane {
             count(&account.counters.merged);
         }
         account.take(cost(&frame))?;
-        state.waiting.push_back(Waiting { class, frame });
+        state.waiting.push_back(Waiting { class, frame, place: None });
         Ok(())
     }
 
@@ -257,6 +269,7 @@ impl Lane {
     pub(super) fn excuse(&self) {
         let state = &mut *self.state.borrow_mut();
         self.answered(state);
+        state.parts.excuse();
         state.wake();
     }
 
@@ -304,7 +317,8 @@ impl Lane {
     /// Whether there is nothing left to write or to keep.
     pub(super) fn is_spent(&self) -> bool {
         let state = self.state.borrow();
-        (state.is_over || state.is_cut) && state.waiting.is_empty() && state.kept.is_empty()
+        let is_complete = state.is_over && !state.parts.is_arriving();
+        (is_complete || state.is_cut) && state.waiting.is_empty() && state.kept.is_empty()
     }
 
     /// Whether it is complete, and nobody has read it for this long.
@@ -325,12 +339,13 @@ impl Lane {
     /// Puts what was written after this event back to be written again; gives the places from which on nothing is kept now.
     pub(super) fn rewind(&self, account: &Account, after: u64) {
         let state = &mut *self.state.borrow_mut();
+        lose_parts(state, account);
         let mut first = None;
         while state.kept.back().is_some_and(|(sequence, _)| *sequence > after) {
             let Some((sequence, frame)) = state.kept.pop_back() else { break };
             account.waiting.set(account.waiting.get() + cost(&frame));
             // The class matters only to what has not been written once.
-            state.waiting.push_front(Waiting { class: Class::Notification, frame });
+            state.waiting.push_front(Waiting { class: Class::Notification, frame, place: None });
             first = Some(sequence);
         }
         state.replaceable.clear();
@@ -340,11 +355,12 @@ impl Lane {
     }
 
     /// This reader reads no more. Gives false if another took over.
-    pub(super) fn detach(&self, reader: u64) -> bool {
+    pub(super) fn detach(&self, account: &Account, reader: u64) -> bool {
         let state = &mut *self.state.borrow_mut();
         if state.reader != reader {
             return false;
         }
+        lose_parts(state, account);
         state.reader = 0;
         state.left = Some(Instant::now());
         state.waker = None;
@@ -378,6 +394,9 @@ impl Lane {
     /// How the answer begins. With `begin_now` it begins even if there is nothing to say.
     pub(super) fn poll_opening(&self, cx: &Context<'_>, account: &Account, begin_now: bool) -> Poll<Opening> {
         let state = &mut *self.state.borrow_mut();
+        if let Some(opening) = parts::opening(state) {
+            return Poll::Ready(opening);
+        }
         let is_alone = state.is_over && state.waiting.len() == 1;
         match state.waiting.front().map(|w| w.class) {
             Some(Class::Response | Class::Refusal) if is_alone => {
@@ -422,35 +441,28 @@ impl Lane {
             return Poll::Ready(None);
         }
         let Some(front) = state.waiting.front() else {
-            if state.is_over || state.is_cut {
+            if state.is_over && !state.parts.is_arriving() || state.is_cut {
                 return Poll::Ready(None);
             }
             state.wait(cx);
             return Poll::Pending;
         };
+        if front.place.is_some() {
+            return Poll::Ready(self.next_part(state, account, style, keep));
+        }
         let size = front.frame.len();
         let mut out = BytesMut::with_capacity(if size > SMALL { 64 } else { size + 64 });
-        while state.waiting.front().is_some_and(|w| out.is_empty() || (out.len() + w.frame.len() <= SMALL)) {
+        let fits = |w: &Waiting, out: &BytesMut| w.place.is_none() && (out.is_empty() || out.len() + w.frame.len() <= SMALL);
+        while state.waiting.front().is_some_and(|w| fits(w, &out)) {
             let Some(Waiting { frame, .. }) = state.waiting.pop_front() else { break };
             account.give(cost(&frame));
             state.taken += 1;
-            match style {
-                Style::Plain => {}
-                Style::Named => out.put_slice(b"event: message\n"),
-                Style::Numbered => {
-                    state.sequence += 1;
-                    state.has_begun = true;
-                    let mut number = itoa::Buffer::new();
-                    out.put_slice(b"id: ");
-                    out.put_slice(number.format(self.number).as_bytes());
-                    out.put_u8(b'-');
-                    out.put_slice(number.format(state.sequence).as_bytes());
-                    out.put_u8(b'\n');
-                    if keep(state.sequence, frame.len()) {
-                        state.kept.push_back((state.sequence, frame.clone()));
-                    } else {
-                        state.kept.clear();
-                    }
+            begin_event(self.number, state, style, &mut out);
+            if style == Style::Numbered {
+                if keep(state.sequence, frame.len()) {
+                    state.kept.push_back((state.sequence, frame.clone()));
+                } else {
+                    state.kept.clear();
                 }
             }
             out.put_slice(b"data: ");
@@ -467,6 +479,24 @@ impl Lane {
             state.replaceable.clear();
         }
         Poll::Ready(Some(Piece::Events(out.freeze())))
+    }
+}
+
+/// What stands before the data of the next event.
+fn begin_event(lane: u64, state: &mut State, style: Style, out: &mut BytesMut) {
+    match style {
+        Style::Plain => {}
+        Style::Named => out.put_slice(b"event: message\n"),
+        Style::Numbered => {
+            state.sequence += 1;
+            state.has_begun = true;
+            let mut number = itoa::Buffer::new();
+            out.put_slice(b"id: ");
+            out.put_slice(number.format(lane).as_bytes());
+            out.put_u8(b'-');
+            out.put_slice(number.format(state.sequence).as_bytes());
+            out.put_u8(b'\n');
+        }
     }
 }
 
@@ -492,97 +522,4 @@ fn kind(frame: &Bytes) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-    use super::*;
-
-    fn account(limit: usize) -> Account {
-        Account::new(limit, Rc::default())
-    }
-
-    fn read(lane: &Lane, account: &Account, reader: u64) -> Option<String> {
-        let cx = Context::from_waker(Waker::noop());
-        match lane.poll_events(&cx, reader, account, Style::Numbered, |_, _| true) {
-            Poll::Ready(Some(Piece::Events(bytes))) => Some(String::from_utf8(bytes.to_vec()).unwrap()),
-            Poll::Ready(Some(Piece::Large(head, frame))) => Some(format!("{head:?} {}", frame.len())),
-            Poll::Ready(None) => Some("end".to_owned()),
-            Poll::Pending => None,
-        }
-    }
-
-    fn line(text: &str) -> Bytes {
-        Bytes::from(format!("{text}\n"))
-    }
-
-    #[test]
-    fn what_was_written_is_written_again_from_any_place_with_the_same_numbers() {
-        let (lane, account) = (Lane::new(7, Some(1)), account(1 << 20));
-        let reader = lane.attach();
-        for text in ["a", "b", "c"] {
-            lane.push(&account, Class::Notification, line(text)).unwrap();
-        }
-        assert_eq!(read(&lane, &account, reader).unwrap(), "id: 7-1\ndata: a\n\nid: 7-2\ndata: b\n\nid: 7-3\ndata: c\n\n");
-        lane.rewind(&account, 1);
-        let second = lane.attach();
-        assert_eq!(read(&lane, &account, reader).unwrap(), "end", "the first reader was replaced");
-        lane.push(&account, Class::Response, line("d")).unwrap();
-        assert_eq!(read(&lane, &account, second).unwrap(), "id: 7-2\ndata: b\n\nid: 7-3\ndata: c\n\nid: 7-4\ndata: d\n\n");
-        assert_eq!(read(&lane, &account, second).unwrap(), "end");
-        assert_eq!(account.waiting(), 0);
-    }
-
-    #[test]
-    fn progress_is_merged_only_in_a_crowd() {
-        let (lane, account) = (Lane::new(1, None), account(1 << 20));
-        let reader = lane.attach();
-        for n in 0..CROWD {
-            lane.push(&account, Class::Progress(1), line(&format!("early {n}"))).unwrap();
-        }
-        for n in 0..1000 {
-            lane.push(&account, Class::Progress(1), line(&format!("late {n}"))).unwrap();
-        }
-        let text = read(&lane, &account, reader).unwrap();
-        assert_eq!(text.matches("data:").count(), CROWD, "{text}");
-        assert!(text.contains("late 999") && text.contains("early 0") && !text.contains("late 998"));
-        assert_eq!(account.waiting(), 0);
-    }
-
-    #[test]
-    fn logs_give_way_and_responses_overflow() {
-        let (lane, account) = (Lane::new(1, None), account(10_000));
-        lane.attach();
-        lane.push(&account, Class::Response, Bytes::from(vec![b'x'; 6000])).unwrap();
-        for _ in 0..100 {
-            lane.push(&account, Class::Log, Bytes::from(vec![b'x'; 1000])).unwrap();
-        }
-        assert_eq!(account.counters().dropped_logs.get(), 100);
-        assert_eq!(lane.push(&account, Class::Response, Bytes::from(vec![b'x'; 6000])), Err(Overflow));
-    }
-
-    #[test]
-    fn a_message_over_the_limit_passes_alone() {
-        let (lane, account) = (Lane::new(1, Some(1)), account(100));
-        let reader = lane.attach();
-        lane.push(&account, Class::Response, Bytes::from(vec![b'x'; 100_000])).unwrap();
-        assert!(read(&lane, &account, reader).unwrap().ends_with(" 100000"));
-    }
-
-    #[test]
-    fn one_of_each_kind_waits_for_a_client_without_a_stream() {
-        let (lane, account) = (Lane::new(0, None), account(1 << 20));
-        let changed =
-            |list: &str, n: u32| line(&format!(r#"{{"method":"notifications/{list}/list_changed","params":{{"n":{n}}}}}"#));
-        let updated = |uri: &str| line(&format!(r#"{{"method":"notifications/resources/updated","params":{{"uri":"{uri}"}}}}"#));
-        for n in 0..500 {
-            lane.push_pending(&account, Class::Notification, changed("tools", n)).unwrap();
-            lane.push_pending(&account, Class::Notification, changed("prompts", n)).unwrap();
-            lane.push_pending(&account, Class::Notification, updated("a:b")).unwrap();
-            lane.push_pending(&account, Class::Log, line("{}")).unwrap();
-        }
-        lane.push_pending(&account, Class::Notification, updated("a:c")).unwrap();
-        let reader = lane.attach();
-        let text = read(&lane, &account, reader).unwrap();
-        assert_eq!(text.matches("data:").count(), 4, "{text}");
-        assert!(text.contains(r#""n":499"#));
-    }
-}
+mod tests;

@@ -183,6 +183,7 @@ async fn begin(connection: &Rc<Connection>, reader: SessionReader) -> Response<A
     let Reader::Session(reader) = reader else { return gone() };
     match opening {
         Opening::Json(_, frame) => reply::json(StatusCode::OK, frame),
+        Opening::Parts => reply::parts(connection, Reader::Session(reader)),
         Opening::Events => stream(connection, reader),
         Opening::Nothing => reply::no_events(),
         Opening::Cut => gone(),

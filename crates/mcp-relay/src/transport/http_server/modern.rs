@@ -70,6 +70,7 @@ pub(super) async fn post(
     let reader = Reader::Exchange(Exchange::open(&server.hub, Rc::clone(&server.counters), frame));
     match poll_fn(|cx| reader.poll_opening(cx, connection.takes_comment())).await {
         Opening::Json(class, frame) => reply::json(status(class, &frame), frame),
+        Opening::Parts => reply::parts(connection, reader),
         Opening::Events => reply::events(connection, reader, Style::Plain, None),
         Opening::Nothing => reply::no_events(),
         Opening::Cut => {

@@ -6,10 +6,10 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
-use super::lane::{Account, Counters, Lane, Opening, Piece, Style};
+use super::lane::{Account, Counters, Lane, Opening, Piece, Style, Torn};
 use super::session::Session;
 use crate::hub::Hub;
-use crate::outlet::{Delivery, Outlet, Overflow};
+use crate::outlet::{Delivery, Outlet, Overflow, Part};
 use crate::route::{PeerId, StreamId};
 
 /// The reader of one answer.
@@ -36,6 +36,24 @@ impl Reader {
             Self::Exchange(Exchange { single, .. }) => {
                 single.lane.poll_events(cx, single.reader, &single.account, style, |_, _| false)
             }
+        }
+    }
+}
+
+impl Reader {
+    /// See [`Lane::poll_parts`].
+    pub(super) fn poll_parts(&self, cx: &Context<'_>) -> Poll<Option<Result<Bytes, Torn>>> {
+        match self {
+            Self::Session(reader) => reader.lane.poll_parts(cx, reader.number, &reader.session.account),
+            Self::Exchange(Exchange { single, .. }) => single.lane.poll_parts(cx, single.reader, &single.account),
+        }
+    }
+
+    /// See [`Lane::is_within_message`].
+    pub(super) fn is_within_message(&self) -> bool {
+        match self {
+            Self::Session(reader) => reader.lane.is_within_message(),
+            Self::Exchange(exchange) => exchange.single.lane.is_within_message(),
         }
     }
 }
@@ -84,6 +102,18 @@ const ONLY: StreamId = StreamId(1);
 impl Outlet for Single {
     fn deliver(&self, delivery: Delivery) -> Result<(), Overflow> {
         self.lane.push(&self.account, delivery.class, delivery.frame)
+    }
+
+    fn takes_parts(&self, _stream: StreamId) -> bool {
+        self.lane.takes_parts()
+    }
+
+    fn deliver_part(&self, part: Part) -> Result<(), Overflow> {
+        self.lane.push_part(&self.account, part.place, part.bytes)
+    }
+
+    fn tear(&self, _stream: StreamId) {
+        self.lane.tear(&self.account);
     }
 
     fn end_stream(&self, _stream: StreamId) {

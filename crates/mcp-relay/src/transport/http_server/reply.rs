@@ -1,7 +1,6 @@
 //! Answers as HTTP has them.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -13,7 +12,7 @@ use hyper::{Response, StatusCode};
 use mcp_wire::author;
 
 use super::connection::{Connection, Phase};
-use super::lane::{Piece, Style};
+use super::lane::{Piece, Style, Torn};
 use super::reader::Reader;
 
 /// The header that names a session.
@@ -27,13 +26,15 @@ pub(super) enum Answer {
     Whole(Bytes),
     /// Events as they come.
     Events(Box<Events>),
+    /// One message, of which more comes.
+    Parts(Box<Parts>),
 }
 
 impl Body for Answer {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = Torn;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<BodyFrame<Bytes>, Infallible>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<BodyFrame<Bytes>, Torn>>> {
         let answer = self.get_mut();
         let bytes = match answer {
             Self::Nothing => None,
@@ -41,6 +42,7 @@ impl Body for Answer {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(bytes) => bytes,
             },
+            Self::Parts(parts) => return parts.poll(cx).map(|part| part.map(|part| part.map(BodyFrame::data))),
             Self::Whole(bytes) => {
                 let bytes = std::mem::take(bytes);
                 *answer = Self::Nothing;
@@ -58,7 +60,7 @@ impl Body for Answer {
         match self {
             Self::Nothing => SizeHint::with_exact(0),
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Events(_) => SizeHint::default(),
+            Self::Events(_) | Self::Parts(_) => SizeHint::default(),
         }
     }
 }
@@ -83,6 +85,10 @@ impl Events {
                 self.connection.moved();
                 match piece {
                     Piece::Events(bytes) => Poll::Ready(Some(bytes)),
+                    Piece::Part(head, part, end) => {
+                        self.parts.extend([head, part, end].into_iter().filter(|bytes| !bytes.is_empty()));
+                        Poll::Ready(self.parts.pop_front())
+                    }
                     Piece::Large(head, frame) => {
                         let end: &[u8] = if frame.ends_with(b"\n") { b"\n" } else { b"\n\n" };
                         self.parts.extend([frame, Bytes::from_static(end)]);
@@ -90,7 +96,7 @@ impl Events {
                     }
                 }
             }
-            Poll::Pending if self.connection.takes_comment() => {
+            Poll::Pending if !self.reader.is_within_message() && self.connection.takes_comment() => {
                 self.connection.moved();
                 Poll::Ready(Some(Bytes::from_static(b": still here\n\n")))
             }
@@ -100,6 +106,28 @@ impl Events {
 }
 
 impl Drop for Events {
+    fn drop(&mut self) {
+        self.connection.enter(Phase::Idle);
+    }
+}
+
+/// One message as it arrives.
+pub(super) struct Parts {
+    reader: Reader,
+    connection: Rc<Connection>,
+}
+
+impl Parts {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Torn>>> {
+        let part = self.reader.poll_parts(cx);
+        if part.is_ready() {
+            self.connection.moved();
+        }
+        part
+    }
+}
+
+impl Drop for Parts {
     fn drop(&mut self) {
         self.connection.enter(Phase::Idle);
     }
@@ -117,6 +145,15 @@ pub(super) fn json(status: StatusCode, mut message: Bytes) -> Response<Answer> {
         message.truncate(message.len() - 1);
     }
     let mut response = response(status, Answer::Whole(message));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// A message as the whole answer, while it still arrives. It is a result, so the status is known.
+pub(super) fn parts(connection: &Rc<Connection>, reader: Reader) -> Response<Answer> {
+    connection.enter(Phase::Answering);
+    let parts = Parts { reader, connection: Rc::clone(connection) };
+    let mut response = response(StatusCode::OK, Answer::Parts(Box::new(parts)));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

@@ -11,7 +11,7 @@ use foldhash::HashMap;
 
 use super::Server;
 use super::lane::{Account, Lane, Piece, Style};
-use crate::outlet::{Delivery, Outlet, Overflow};
+use crate::outlet::{Delivery, Outlet, Overflow, Part};
 use crate::route::{Class, PeerId, StreamId, Via};
 
 /// The number of the answer that belongs to no request: the stand-alone stream.
@@ -203,7 +203,7 @@ impl Session {
 
     /// Somebody reads this answer no more. Not a cancel: what comes is kept for a client that knows what to ask for.
     pub(super) fn left(&self, lane: &Lane, reader: u64) {
-        if !lane.detach(reader) {
+        if !lane.detach(&self.account, reader) {
             return;
         }
         self.touch();
@@ -241,14 +241,18 @@ impl Session {
         open.next().is_none().then(|| Rc::clone(only))
     }
 
+    /// The answer of this number.
+    fn lane(&self, stream: StreamId) -> Option<Rc<Lane>> {
+        self.lanes.borrow().get(&stream.0).cloned()
+    }
+
     fn place(&self, delivery: Delivery) -> Result<(), Overflow> {
         let Delivery { stream, class, frame } = delivery;
         if self.via == Via::Sse {
             return self.standing.push(&self.account, class, frame);
         }
         if let Some(StreamId(number)) = stream.filter(|s| s.0 != STANDING) {
-            let lane = self.lanes.borrow().get(&number).cloned();
-            if let Some(lane) = lane {
+            if let Some(lane) = self.lane(StreamId(number)) {
                 return lane.push(&self.account, class, frame);
             }
             // The client cannot come back to that stream. What is not about the call alone can still reach it.
@@ -278,9 +282,27 @@ impl Outlet for Session {
         placed
     }
 
+    fn takes_parts(&self, stream: StreamId) -> bool {
+        self.lane(stream).is_some_and(|lane| lane.takes_parts())
+    }
+
+    fn deliver_part(&self, part: Part) -> Result<(), Overflow> {
+        let Some(lane) = self.lane(part.stream) else { return Ok(()) };
+        let placed = lane.push_part(&self.account, part.place, part.bytes);
+        if placed.is_err() {
+            self.has_overflown.set(true);
+        }
+        placed
+    }
+
+    fn tear(&self, stream: StreamId) {
+        if let Some(lane) = self.lane(stream) {
+            lane.tear(&self.account);
+        }
+    }
+
     fn end_stream(&self, stream: StreamId) {
-        let lane = self.lanes.borrow().get(&stream.0).cloned();
-        if let Some(lane) = lane {
+        if let Some(lane) = self.lane(stream) {
             lane.excuse();
         }
     }

@@ -12,7 +12,7 @@ use foldhash::HashMap;
 use tokio::io::AsyncWrite;
 use tokio::sync::Notify;
 
-use crate::outlet::{Delivery, Outlet, Overflow};
+use crate::outlet::{Delivery, Outlet, Overflow, Part, Place};
 use crate::route::{Class, StreamId};
 use crate::transport::gather;
 
@@ -37,6 +37,37 @@ struct Waiting {
     gone: u64,
     /// Where the last progress of a call waits. Kept only while much waits.
     progress: HashMap<u64, u64>,
+    /// A message is being passed on in parts: what comes meanwhile stands aside until its end.
+    aside: Option<Aside>,
+}
+
+/// What waits for the end of a message that is passed on in parts.
+#[derive(Default)]
+struct Aside {
+    frames: Vec<Bytes>,
+    bytes: usize,
+    /// Where the last progress of a call waits.
+    progress: HashMap<u64, usize>,
+    /// The message in parts was the first one, which may have any size.
+    is_first: bool,
+}
+
+impl Waiting {
+    fn total(&self) -> usize {
+        self.bytes + self.aside.as_ref().map_or(0, |aside| aside.bytes)
+    }
+
+    fn push(&mut self, frame: Bytes) {
+        self.bytes += frame.len();
+        self.frames.push_back(frame);
+    }
+
+    /// The message in parts is over: what stood aside comes behind it.
+    fn rejoin(&mut self) {
+        for frame in self.aside.take().into_iter().flat_map(|aside| aside.frames) {
+            self.push(frame);
+        }
+    }
 }
 
 impl Backlog {
@@ -54,6 +85,12 @@ impl Backlog {
     /// Bytes that wait.
     pub(super) fn bytes(&self) -> usize {
         self.waiting.borrow().bytes
+    }
+
+    /// Nothing waits, and no message is there in part.
+    pub(super) fn is_idle(&self) -> bool {
+        let waiting = self.waiting.borrow();
+        waiting.bytes == 0 && waiting.aside.is_none()
     }
 
     pub(super) fn dropped(&self) -> u64 {
@@ -107,6 +144,37 @@ impl Backlog {
     }
 }
 
+impl Backlog {
+    /// As [`Outlet::deliver`], while a message is being passed on in parts.
+    fn put_aside(&self, waiting: &mut Waiting, class: Class, frame: Bytes) -> Result<(), Overflow> {
+        let total = waiting.total();
+        let Some(aside) = &mut waiting.aside else { return Ok(()) };
+        if total > self.limit / 2 {
+            match class {
+                Class::Log => {
+                    self.dropped.set(self.dropped.get() + 1);
+                    return Ok(());
+                }
+                Class::Progress(call) => {
+                    if let Some(place) = aside.progress.get(&call) {
+                        let earlier = std::mem::replace(&mut aside.frames[*place], frame);
+                        aside.bytes = aside.bytes - earlier.len() + aside.frames[*place].len();
+                        return Ok(());
+                    }
+                    aside.progress.insert(call, aside.frames.len());
+                }
+                Class::Response | Class::Refusal | Class::Request | Class::Notification => {}
+            }
+        }
+        if total > 0 && total + frame.len() > self.limit {
+            return Err(Overflow);
+        }
+        aside.bytes += frame.len();
+        aside.frames.push(frame);
+        Ok(())
+    }
+}
+
 impl Outlet for Backlog {
     fn deliver(&self, Delivery { class, frame, .. }: Delivery) -> Result<(), Overflow> {
         if self.is_ending() || frame.is_empty() {
@@ -116,6 +184,9 @@ impl Outlet for Backlog {
             self.answered.notify_one();
         }
         let mut waiting = self.waiting.borrow_mut();
+        if waiting.aside.is_some() {
+            return self.put_aside(&mut waiting, class, frame);
+        }
         if waiting.frames.is_empty() {
             waiting.bytes = frame.len();
             waiting.frames.push_back(frame);
@@ -151,11 +222,51 @@ impl Outlet for Backlog {
         Ok(())
     }
 
+    fn takes_parts(&self, _stream: StreamId) -> bool {
+        !self.is_ending() && self.waiting.borrow().aside.is_none()
+    }
+
+    fn deliver_part(&self, Part { place, bytes, .. }: Part) -> Result<(), Overflow> {
+        if self.is_ending() {
+            return Ok(());
+        }
+        let mut waiting = self.waiting.borrow_mut();
+        if place == Place::First {
+            waiting.aside = Some(Aside { is_first: waiting.frames.is_empty(), ..Aside::default() });
+        }
+        let is_first = waiting.aside.as_ref().is_some_and(|aside| aside.is_first);
+        if !is_first && waiting.total() + bytes.len() > self.limit {
+            return Err(Overflow);
+        }
+        if waiting.frames.is_empty() {
+            self.work.notify_one();
+        }
+        if !bytes.is_empty() {
+            waiting.push(bytes);
+        }
+        if place == Place::Last {
+            waiting.rejoin();
+            self.answered.notify_one();
+        }
+        Ok(())
+    }
+
+    fn tear(&self, _stream: StreamId) {
+        let mut waiting = self.waiting.borrow_mut();
+        if waiting.aside.is_some() {
+            // The client sees a line that is no message, and the next message where it looks for it.
+            waiting.push(Bytes::from_static(b"\n"));
+            waiting.rejoin();
+            self.work.notify_one();
+        }
+    }
+
     fn end_stream(&self, _stream: StreamId) {
         // There is one, and it ends with the connection.
     }
 
     fn end(&self, reason: &str) {
+        self.tear(StreamId(0));
         let mut end = self.end.borrow_mut();
         if end.is_none() {
             *end = Some(reason.to_owned());

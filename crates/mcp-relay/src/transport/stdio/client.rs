@@ -162,7 +162,7 @@ impl Client {
         }
         loop {
             // What was delivered has to be written first.
-            if self.backlog.bytes() == 0
+            if self.backlog.is_idle()
                 && let Some(ticket) = self.hub.ticket(self.peer)
             {
                 return ticket;
