@@ -54,11 +54,11 @@ fn visit(client: Client) -> Result<(), Stop> {
     let own = std::env::current_exe()?;
     let mut real: Vec<OsString> = vec![own.into(), "record".into(), capture.clone().into(), fixture()?.into()];
     real.extend(["--stdio", "--eras", eras].map(OsString::from));
-    succeeded("the real server", run(&sandbox, &words, &real)?)?;
+    succeeded("the real server", &run(&sandbox, &words, &real)?)?;
     let capture = longest(&capture);
     let mock: Vec<OsString> =
         [mcp().into(), "mock".into(), capture.into(), "--strict".into(), "--speed".into(), "10".into()].to_vec();
-    succeeded("the recording", run(&sandbox, &words, &mock)?)?;
+    succeeded("the recording", &run(&sandbox, &words, &mock)?)?;
     Ok(())
 }
 
@@ -68,7 +68,7 @@ fn run(sandbox: &Sandbox, client: &[String], server: &[OsString]) -> Result<Outc
     Ok(sandbox.run(&mut command, LIMIT)?)
 }
 
-fn succeeded(what: &str, outcome: Outcome) -> Result<(), Stop> {
+fn succeeded(what: &str, outcome: &Outcome) -> Result<(), Stop> {
     if outcome.succeeded() {
         Ok(())
     } else {

@@ -1,9 +1,13 @@
 //! `mcp trace` as people and scripts meet it.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
 
+use bytes::Bytes;
 use mcp_capture::event::{Event, Http, HttpPhase};
-use mcp_capture::{Direction, Flags, Header};
+use mcp_capture::{Direction, Flags, Header, Hop, Options, Recorder};
 use serde_json::Value as Json;
 
 use crate::captures::{LEGACY, MODERN, STARTED, Tape, header};
@@ -13,12 +17,19 @@ const FILES: &str = "20261124T103316Z-files-claude_code-7";
 const NOTES: &str = "20261124T113316Z-notes-claude_code-8";
 
 fn place(home: &Home, name: &str) -> PathBuf {
-    home.path(".local/state/mcp/captures").join(format!("{name}.mcpcap"))
+    home.path("of-mcp/state/captures").join(format!("{name}.mcpcap"))
+}
+
+/// A home whose captures are where they are on every system.
+fn home() -> Home {
+    let home = Home::new();
+    let root = home.path("of-mcp").display().to_string();
+    home.var("MCP_HOME", &root)
 }
 
 /// An hour after the first session began; `files` was recorded, and an hour later `notes`.
 fn recorded() -> Home {
-    let home = Home::new().var("MCP_TEST_NOW", &(STARTED + 7_200_000).to_string());
+    let home = home().var("MCP_TEST_NOW", &(STARTED + 7_200_000).to_string());
     Tape::of("files").say(LEGACY).ended(&place(&home, FILES));
     let header =
         Header { session: "00000000000000ab".into(), server: "notes".into(), started_ms: STARTED + 3_600_000, ..header() };
@@ -32,14 +43,14 @@ fn lines(run: &Run) -> Vec<Json> {
 
 #[test]
 fn nothing_was_recorded_yet_and_every_command_says_what_to_do() {
-    let home = Home::new();
+    let home = home();
     home.run("trace ls").ok().says(&["Nothing was recorded yet", "mcp tap attach NAME"]);
     assert_eq!(home.run("trace ls --json").ok().json("mcp.trace.ls/1")["sessions"], serde_json::json!([]));
     for line in ["trace show", "trace tail", "trace grep x", "trace stats", "trace export", "trace diff -2 -1", "mock latest"] {
         let run = home.run(line).ends(1).says(&["nothing was recorded yet", "mcp tap attach NAME"]);
         assert_eq!(run.out, "", "{line}");
     }
-    assert!(!home.path(".local/state/mcp").exists(), "looking makes nothing");
+    assert!(!home.path("of-mcp").exists(), "looking makes nothing");
 }
 
 #[test]
@@ -138,6 +149,44 @@ fn an_ended_session_is_told_to_its_end() {
         (found.len(), found[0]["schema"].as_str(), found[0]["session"].as_str()),
         (1, Some("mcp.trace.tail/1"), Some(NOTES))
     );
+}
+
+#[test]
+fn a_session_is_followed_while_it_is_recorded() {
+    let home = home();
+    let path = place(&home, "20261124T103316Z-now-any-4");
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let header = Header { server: "now".into(), ..header() };
+    let (recorder, sink) = Recorder::start(&path, Options { header, ..Options::default() }).unwrap();
+    let client = |text: &str| sink.frame(Hop::Client(1), Direction::ToServer, Bytes::from(format!("{text}\n")));
+    let server = |text: &str| sink.frame(Hop::Client(1), Direction::ToClient, Bytes::from(format!("{text}\n")));
+    client(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"slow","arguments":{}}}"#);
+    assert!(recorder.flush(Duration::from_mins(1)));
+    let mut command = home.command();
+    command.args(["trace", "tail", "--json"]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut tail = command.spawn().unwrap();
+    let mut said = BufReader::new(tail.stderr.take().unwrap());
+    let mut told = BufReader::new(tail.stdout.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    assert!(line.contains("is being recorded"), "{line}");
+    // What is said later and answered at once is told first.
+    client(r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"quick","arguments":{}}}"#);
+    server(r#"{"jsonrpc":"2.0","id":2,"result":{"content":[]}}"#);
+    let mut next = || {
+        let mut line = String::new();
+        told.read_line(&mut line).unwrap();
+        let row: Json = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line:?}"));
+        (row["name"].as_str().unwrap_or_default().to_owned(), row["status"].as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!(next(), ("quick".into(), "ok".into()));
+    server(r#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"no"}}"#);
+    assert_eq!(next(), ("slow".into(), "error".into()));
+    client(r#"{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"never","arguments":{}}}"#);
+    home.run("trace rm latest").ends(3).says(&["stays: it is being recorded"]);
+    drop(recorder);
+    assert_eq!(next(), ("never".into(), "pending".into()), "the end of the session is the end of waiting");
+    assert!(tail.wait().unwrap().success());
 }
 
 #[test]
@@ -337,7 +386,7 @@ fn hostile(home: &Home) -> PathBuf {
 
 #[test]
 fn hostile_content_never_reaches_the_terminal_raw() {
-    let home = Home::new();
+    let home = home();
     let path = hostile(&home);
     let path = path.to_str().unwrap();
     let mut runs = vec![
@@ -382,7 +431,7 @@ fn hostile_content_never_reaches_the_terminal_raw() {
 
 #[test]
 fn the_page_is_one_file_and_everything_in_it_is_text() {
-    let home = Home::new();
+    let home = home();
     let path = hostile(&home);
     let page = home.mcp(&["trace", "export", path.to_str().unwrap(), "--format", "html"]).ok().out;
     assert!(page.contains("Content-Security-Policy") && !page.contains("http://") && !page.contains("https://"), "{page}");

@@ -25,6 +25,7 @@ pub struct Difference {
     pub after: Option<Tree>,
 }
 
+#[expect(clippy::ref_option, reason = "serde asks for it")]
 fn as_json<S: Serializer>(value: &Option<Tree>, serializer: S) -> Result<S::Ok, S::Error> {
     let raw = value.as_ref().and_then(|value| serde_json::value::RawValue::from_string(value.compact()).ok());
     raw.serialize(serializer)
@@ -82,7 +83,7 @@ fn within(path: &mut String, step: &str, walk: impl FnOnce(&mut String)) {
     path.truncate(length);
 }
 
-/// A step to a member, as JSONPath has it.
+/// A step to a member, as `JSONPath` has it.
 pub(crate) fn step(key: &str) -> String {
     let is_plain = key.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_')
         && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');

@@ -108,7 +108,7 @@ impl Sum {
     }
 
     fn finish(mut self, name: &str) -> Usage {
-        self.usage.name = name.to_owned();
+        name.clone_into(&mut self.usage.name);
         self.usage.result_tokens = tokens(self.usage.received);
         self.usage.times = Percentiles::of(self.times);
         self.usage

@@ -183,15 +183,12 @@ fn read(text: &str, depth: usize) -> Option<Tree> {
             let mut places = std::collections::HashMap::new();
             for member in object::members(text) {
                 let value = read(&text[member.value_span], depth + 1)?;
-                match places.get(&*member.key) {
-                    Some(at) => {
-                        let place: &mut (String, Tree) = &mut members[*at];
-                        place.1 = value;
-                    }
-                    None => {
-                        places.insert(member.key.to_string(), members.len());
-                        members.push((member.key.into_owned(), value));
-                    }
+                if let Some(at) = places.get(&*member.key) {
+                    let place: &mut (String, Tree) = &mut members[*at];
+                    place.1 = value;
+                } else {
+                    places.insert(member.key.to_string(), members.len());
+                    members.push((member.key.into_owned(), value));
                 }
             }
             Tree::Object(members)

@@ -27,11 +27,12 @@ pub(super) fn write(session: &Session, rows: &[u32], out: &mut dyn Write) -> Res
         ("command", header.command.join(" ")),
         ("recorded", format!("{} UTC by {} {}", when::minute(header.started_ms), header.recorder, header.program)),
     ];
-    let facts: String = facts
+    let facts: Vec<String> = facts
         .iter()
         .filter(|(_, value)| !value.trim().is_empty())
         .map(|(what, value)| format!("<dt>{what}</dt><dd>{}</dd>", escaped(&shortened(value, 2000))))
         .collect();
+    let facts = facts.concat();
     let head = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n\

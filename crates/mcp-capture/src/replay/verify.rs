@@ -13,7 +13,7 @@ use crate::tree::Tree;
 /// Names the server chooses anew each time: what the client brings back of them has to be today's.
 const CARRIED: [(&str, &str); 3] = [("taskId", "taskId"), ("requestState", "requestState"), ("nextCursor", "cursor")];
 
-/// An `--ignore` that is no JSONPath.
+/// An `--ignore` that is no `JSONPath`.
 #[derive(Debug, thiserror::Error)]
 #[error("read the path `{path}`")]
 pub struct BadPath {
