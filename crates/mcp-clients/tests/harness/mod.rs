@@ -202,6 +202,7 @@ pub(crate) fn run(client: &Descriptor, folder: &Path) -> Res<()> {
         Change::Disable { name } => site.is_on(&after, name, false)?,
         Change::Share { name, .. } => site.is_shared(&after, name, true)?,
         Change::Unshare { name } => site.is_shared(&after, name, false)?,
+        Change::Tap { .. } | Change::Untap { .. } => return Err("no fixture is about a tap".into()),
     }
     site.nothing_else(&old, &after, &case.name)
 }
