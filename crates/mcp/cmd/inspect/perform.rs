@@ -204,7 +204,10 @@ impl<'c> Performer<'c> {
                 frames: Some(summary.frames),
             }
         });
-        self.tell(Msg::Sessions(lines.collect()));
+        let mut lines: Vec<SessionLine> = lines.collect();
+        let servers = self.daemon_servers(&lines);
+        lines.splice(0..0, servers);
+        self.tell(Msg::Sessions(lines));
     }
 
     /// Opens a session.
@@ -248,9 +251,36 @@ impl<'c> Performer<'c> {
         }
     }
 
-    /// Records a server of the daemon from now on.
+    /// Records a server of the daemon from now on, and opens the recording.
     pub(super) fn record(&mut self, name: &str) {
-        self.tell(Msg::Failed(format!("the daemon does not record `{name}`: `mcp tap attach {name}` does")));
+        let said = self.output(&["daemon", "record", name]);
+        let begin = Instant::now();
+        while begin.elapsed() < PATIENCE / 5 {
+            let sessions = self.store.list().unwrap_or_default();
+            let found = sessions.into_iter().find(|s| s.is_live && s.header.recorder == "daemon" && s.header.server == name);
+            if let Some(found) = found {
+                return self.open(&found.path);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.tell(Msg::Failed(said));
+    }
+
+    /// Servers of the daemon that nobody records: they can be recorded at once.
+    fn daemon_servers(&self, recorded: &[SessionLine]) -> Vec<SessionLine> {
+        let said = self.output(&["daemon", "status", "--json"]);
+        let Ok(status) = serde_json::from_str::<serde_json::Value>(&said) else { return Vec::new() };
+        let names = status["servers"].as_array().into_iter().flatten().filter_map(|server| server["name"].as_str());
+        let is_new = |name: &&str| !recorded.iter().any(|line| line.is_live && line.recorder == "daemon" && line.server == *name);
+        names
+            .filter(is_new)
+            .map(|name| SessionLine {
+                name: name.to_owned(),
+                server: name.to_owned(),
+                recorder: "daemon".to_owned(),
+                ..SessionLine::default()
+            })
+            .collect()
     }
 
     /// What takes longer than opening: statistics and the linter, again and again while the session goes on.
