@@ -5,6 +5,9 @@
 mod captures;
 #[path = "cmd/home.rs"]
 mod home;
+#[cfg(target_os = "linux")]
+#[path = "cmd/terminal.rs"]
+mod terminal;
 
 mod cmd {
     mod answers;
@@ -28,6 +31,7 @@ mod cmd {
 mod flows {
     mod bytes;
     mod guided;
+    mod inspect;
     mod odd_places;
     mod run_once;
     mod share;
