@@ -510,6 +510,14 @@ impl Needle {
         regex::bytes::Regex::new(&pattern).map_or_else(|_| Self::Exact(text.as_bytes().to_vec()), Self::Regex)
     }
 
+    /// How long it is; of an expression, how long it is spelt.
+    pub(crate) fn length(&self) -> usize {
+        match self {
+            Self::Exact(needle) => needle.len(),
+            Self::Regex(regex) => regex.as_str().trim_start_matches("(?i)").len(),
+        }
+    }
+
     /// Whether it occurs.
     pub fn is_in(&self, bytes: &[u8]) -> bool {
         match self {

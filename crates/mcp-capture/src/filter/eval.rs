@@ -272,10 +272,7 @@ fn matches(expr: &Expr, facts: &Facts<'_>, context: &Context<'_>, payloads: &[&[
         Expr::And(all) => all.iter().all(|expr| matches(expr, facts, context, payloads)),
         Expr::Or(all) => all.iter().any(|expr| matches(expr, facts, context, payloads)),
         Expr::Not(inner) => !matches(inner, facts, context, payloads),
-        Expr::Term(Term::Text(text)) => {
-            let needle = Needle::text(text);
-            payloads.iter().any(|payload| needle.is_in(payload))
-        }
+        Expr::Term(Term::Text(text)) => with_needle(text, |needle| payloads.iter().any(|payload| needle.is_in(payload))),
         Expr::Term(Term::TextRegex(pattern)) => payloads.iter().any(|payload| pattern.0.is_match(payload)),
         Expr::Term(Term::Json(json)) => payloads.iter().any(|payload| json_fits(json, payload)),
         Expr::Term(term) => term_verdict(term, facts, context) == Verdict::Yes,
@@ -305,11 +302,30 @@ fn equal(left: &Value, right: &Value) -> bool {
     }
 }
 
+/// Texts are looked for in one row after the other: to make a needle takes longer than to use it.
+fn with_needle<T>(text: &str, look: impl FnOnce(&Needle) -> T) -> T {
+    const KEPT: usize = 8;
+    thread_local! {
+        static NEEDLES: std::cell::RefCell<Vec<(String, Needle)>> = const { std::cell::RefCell::new(Vec::new()) };
+    }
+    NEEDLES.with_borrow_mut(|known| {
+        let at = known.iter().position(|(spelt, _)| spelt == text).unwrap_or_else(|| {
+            if known.len() >= KEPT {
+                known.remove(0);
+            }
+            known.push((text.to_owned(), Needle::text(text)));
+            known.len() - 1
+        });
+        look(&known[at].1)
+    })
+}
+
 fn needles(expr: &Expr) -> Option<Vec<Needle>> {
     match expr {
         Expr::Term(Term::Text(text)) => Some(vec![Needle::text(text)]),
         Expr::Term(Term::TextRegex(pattern)) => Some(vec![Needle::Regex(pattern.0.clone())]),
-        Expr::And(all) => all.iter().find_map(needles),
+        // The longest text is the one that is found in the fewest places.
+        Expr::And(all) => all.iter().filter_map(needles).max_by_key(|all| all.iter().map(Needle::length).min()),
         Expr::Or(all) => {
             let each: Option<Vec<Vec<Needle>>> = all.iter().map(needles).collect();
             each.map(|each| each.into_iter().flatten().collect())
