@@ -7,6 +7,10 @@ mod session;
 
 #[path = "tap/acting.rs"]
 mod acting;
+#[path = "tap/daemon.rs"]
+mod daemon;
+#[path = "tap/http.rs"]
+mod http;
 #[path = "tap/recording.rs"]
 mod recording;
 #[path = "tap/transparency.rs"]

@@ -4,7 +4,7 @@ use mcp_capture::event::{Event, Flags, Record};
 use mcp_capture::{RowKind, Session, Status};
 use serde_json::json;
 
-use crate::session::{MCP, Tap, rows, until};
+use crate::session::{Tap, rows, until};
 
 fn frames(session: &Session, direction: mcp_capture::Direction) -> Vec<u8> {
     let mut all = Vec::new();
@@ -119,5 +119,4 @@ fn a_long_line_is_recorded_whole_and_a_longer_one_by_its_beginning() {
         }
     }
     assert_eq!(lengths, [(3 << 20 | 1, 3 << 20 | 1, false), (64 << 10, 65 << 20 | 1, true), (3, 3, false)]);
-    let _ = MCP;
 }

@@ -52,11 +52,15 @@ pub(super) struct Tee<B> {
     is_over: bool,
 }
 
-impl<B> Tee<B> {
+impl<B: Body> Tee<B> {
     pub(super) fn new(inner: B, direction: Direction, kind: Kind, tape: Tape, asked: Arc<AtomicU64>) -> Self {
-        Self { inner, direction, kind, tape, asked, told: None, is_over: false }
+        // Nobody asks a body without content for more.
+        let is_over = inner.is_end_stream();
+        Self { inner, direction, kind, tape, asked, told: None, is_over }
     }
+}
 
+impl<B> Tee<B> {
     pub(super) fn telling(mut self, http: Http) -> Self {
         self.told = Some(http);
         self
