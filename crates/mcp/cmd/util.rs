@@ -57,6 +57,7 @@ pub(crate) fn run(_: Ui, args: &Args) -> Result<Exit, Failure> {
     man::write(&reference, "commands.md", &commands())?;
     man::write(&reference, "clients.md", &clients())?;
     man::write(&reference, "servers.md", &servers())?;
+    man::write(&reference, "lint.md", &crate::cmd::trace::check::page(MADE))?;
     Ok(Exit::Done)
 }
 
