@@ -109,6 +109,11 @@ impl Linter {
         session.rows().entries(row).into_iter().flat_map(|entry| self.engine.output().of_entry(entry))
     }
 
+    /// The names of all tools that were listed, sorted.
+    pub fn tools(&self) -> Vec<String> {
+        self.engine.tools()
+    }
+
     /// How many findings were only counted, because there are too many of one rule.
     pub fn left_out(&self) -> u64 {
         self.engine.output().left_out

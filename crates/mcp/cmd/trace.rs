@@ -1,5 +1,6 @@
 //! `mcp trace`: what was recorded, for people and scripts. One file per subcommand.
 
+pub(crate) mod check;
 pub(crate) mod diff;
 mod export;
 mod grep;
@@ -45,6 +46,8 @@ enum Trace {
     Tail(tail::Args),
     Grep(grep::Args),
     Stats(stats::Args),
+    Check(check::Args),
+    Rules(check::rules::Args),
     Diff(diff::Args),
     Export(export::Args),
     Redact(redact::Args),
@@ -60,6 +63,8 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
         Trace::Tail(args) => tail::run(ctx, args),
         Trace::Grep(args) => grep::run(ctx, args),
         Trace::Stats(args) => stats::run(ctx, args),
+        Trace::Check(args) => check::run(ctx, args),
+        Trace::Rules(args) => check::rules::run(ctx, args),
         Trace::Diff(args) => diff::run(ctx, args),
         Trace::Export(args) => export::run(ctx, args),
         Trace::Redact(args) => redact::run(ctx, args),

@@ -58,6 +58,7 @@ pub(crate) fn run(_: Ui, args: &Args) -> Result<Exit, Failure> {
     man::write(&reference, "clients.md", &clients())?;
     man::write(&reference, "servers.md", &servers())?;
     man::write(&reference, "inspect-keys.md", &mcp_tui::keymap::page())?;
+    man::write(&reference, "lint.md", &crate::cmd::trace::check::page(MADE))?;
     Ok(Exit::Done)
 }
 

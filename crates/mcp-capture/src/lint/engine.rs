@@ -56,6 +56,12 @@ impl Engine {
         &self.out
     }
 
+    /// The names of all tools that were listed.
+    pub(super) fn tools(&self) -> Vec<String> {
+        let names = self.sides.iter().flat_map(Side::tools);
+        names.collect::<std::collections::BTreeSet<&str>>().into_iter().map(str::to_owned).collect()
+    }
+
     pub(super) fn begin(&mut self, header: &Header) {
         self.out.session = Arc::from(header.session.as_str());
         self.is_http = matches!(header.transport.as_str(), "http" | "sse");

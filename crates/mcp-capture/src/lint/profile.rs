@@ -39,7 +39,8 @@ impl Default for Profile {
 }
 
 impl Profile {
-    pub(super) fn wants(&self, rule: &Rule) -> bool {
+    /// Whether a rule is one of those that are checked.
+    pub fn wants(&self, rule: &Rule) -> bool {
         rule.severity >= self.severity
             && (self.only.is_empty() || self.only.iter().any(|id| id == rule.id))
             && !self.skip.iter().any(|id| id == rule.id)

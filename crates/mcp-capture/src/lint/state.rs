@@ -286,6 +286,11 @@ impl Side {
         self.catalogs.entry(owner).or_default()
     }
 
+    /// The names of all tools.
+    pub(super) fn tools(&self) -> impl Iterator<Item = &str> {
+        self.catalogs.values().flat_map(|catalog| catalog.tools.keys()).map(|name| &**name)
+    }
+
     pub(super) fn question(&mut self, question: Question) {
         self.questions.push_back(question);
         if self.questions.len() > REMEMBERED {
