@@ -159,7 +159,7 @@ fn read_line(mut from: ChildStdout) -> Result<(String, ChildStdout), String> {
     })
 }
 
-fn expect<T: PartialEq + std::fmt::Debug>(what: &str, found: T, wanted: T) -> Result<(), String> {
+fn expect<T: PartialEq + std::fmt::Debug + Copy>(what: &str, found: T, wanted: T) -> Result<(), String> {
     if found == wanted { Ok(()) } else { Err(format!("{what}: {found:?} instead of {wanted:?}")) }
 }
 
@@ -173,13 +173,13 @@ fn expect_bytes(what: &str, found: &[u8], wanted: &[u8]) -> Result<(), String> {
 }
 
 /// Sends all on a thread, so that neither side waits for the other, and reads what comes back.
-fn through_cat(wrapper: &Wrapper, bytes: Vec<u8>) -> Result<(), String> {
+fn through_cat(wrapper: &Wrapper, bytes: &[u8]) -> Result<(), String> {
     let mut run = Run::start(wrapper, &["cat"])?;
     let mut stdin = run.child.stdin.take().expect("input is piped");
-    let sent = bytes.clone();
+    let sent = bytes.to_vec();
     let writer = std::thread::spawn(move || stdin.write_all(&sent));
     let back = read_to_end("output", run.output())?;
-    expect_bytes("output", &back, &bytes)?;
+    expect_bytes("output", &back, bytes)?;
     writer.join().map_err(|_| "the writer panicked")?.map_err(|error| format!("input: {error}"))?;
     expect("exit code", run.wait()?.code(), Some(0))
 }
@@ -189,7 +189,7 @@ fn bytes(wrapper: &Wrapper) -> Result<(), String> {
     let mut stream = b"{\"a\":1}\r\n\n\r\n \t\n\xff\xfe\x80\n\x00\x00\n\xef\xbb\xbf{}\n".to_vec();
     stream.extend_from_slice(&all);
     stream.extend_from_slice(b"{\"jsonrpc\":\"2.0\",\"id\":1.0e2,\"x\":\"\\u0041\"}\nno end");
-    through_cat(wrapper, stream)
+    through_cat(wrapper, &stream)
 }
 
 fn partial(wrapper: &Wrapper) -> Result<(), String> {
@@ -205,12 +205,15 @@ fn partial(wrapper: &Wrapper) -> Result<(), String> {
 fn large(wrapper: &Wrapper) -> Result<(), String> {
     let mut line: Vec<u8> = (0..64 << 20).map(|n: u32| b' ' + u8::try_from(n % 90).unwrap_or(0)).collect();
     line.extend_from_slice(b"\n{\"next\":1}\n");
-    through_cat(wrapper, line)
+    through_cat(wrapper, &line)
 }
 
 fn burst(wrapper: &Wrapper) -> Result<(), String> {
-    let lines: String = (0..20_000).map(|n| format!("{{\"jsonrpc\":\"2.0\",\"id\":{n},\"method\":\"ping\"}}\n")).collect();
-    through_cat(wrapper, lines.into_bytes())
+    let mut lines = Vec::new();
+    for n in 0..20_000 {
+        lines.extend_from_slice(format!("{{\"jsonrpc\":\"2.0\",\"id\":{n},\"method\":\"ping\"}}\n").as_bytes());
+    }
+    through_cat(wrapper, &lines)
 }
 
 fn client_closes(wrapper: &Wrapper) -> Result<(), String> {

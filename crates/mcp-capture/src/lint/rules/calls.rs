@@ -122,7 +122,7 @@ pub(super) fn check(look: &mut Look<'_>) {
             let Some(open) = &look.asked else { return };
             if &*open.asked.method == "tools/call" && open.state != State::Answered {
                 let tool = open.asked.tool.clone();
-                result(look, tool);
+                result(look, tool.as_ref());
             }
         }
         _ => {}
@@ -202,7 +202,7 @@ fn unnamed(schema: &Schema, arguments: &Value) -> Option<String> {
     arguments.as_object()?.keys().find(|key| !properties.contains_key(*key)).cloned()
 }
 
-fn result(look: &mut Look<'_>, tool: Option<Arc<Tool>>) {
+fn result(look: &mut Look<'_>, tool: Option<&Arc<Tool>>) {
     let Some(result) = look.message.result() else { return };
     let is_complete = result.get("resultType").and_then(Value::as_str).is_none_or(|word| word == "complete");
     let is_task = look.asked.as_ref().is_some_and(|open| open.asked.is_task) || result.get("task").is_some();
