@@ -143,6 +143,12 @@ impl Form {
             }
             return Outcome::Open;
         }
+        if let KeyCode::Char(letter) = event.code
+            && letter != ' '
+            && self.takes_line(letter)
+        {
+            return self.key(event);
+        }
         let Some(node) = self.current() else { return Outcome::Open };
         if let Name::Added(name, true) = &mut node.name {
             name.handle_event(&Event::Key(event));
@@ -159,11 +165,6 @@ impl Form {
                     (node.is_null, node.is_touched) = (false, true);
                 }
             }
-            (State::Unbuilt | State::Variant(..), KeyCode::Char(letter)) if letter != ' ' => {
-                if self.takes_line(letter) {
-                    return self.key(event);
-                }
-            }
             (_, KeyCode::Char(' ') | KeyCode::Right) => self.turn(1),
             (_, KeyCode::Left) => self.turn(-1),
             _ => {}
@@ -177,7 +178,7 @@ impl Form {
         let schema = self.schema.clone();
         let depth = self.places().get(self.cursor).map_or(0, |place| place.way.len());
         let Some(node) = self.current() else { return false };
-        let Shape::Variant(branches) = &node.shape else { return false };
+        let (Shape::Variant(branches), false) = (&node.shape, matches!(node.name, Name::Added(_, true))) else { return false };
         let is_number = letter.is_ascii_digit() || letter == '-';
         let mut best = None;
         for at in 0..branches.len() {

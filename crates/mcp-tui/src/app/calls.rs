@@ -115,7 +115,7 @@ impl App {
         if area.height == 0 || area.width < 40 {
             return;
         }
-        let all = self.extent(open);
+        let all = Self::extent(open);
         let (from, to) = open.timeline.borrow().shown(all);
         let (left, right) = (self.clock(open, from, false), self.clock(open, to, false));
         let room = area.width.saturating_sub(u16::try_from(left.len() + right.len()).unwrap_or(0) + 4);
@@ -410,7 +410,7 @@ fn speaker(open: &Open, hop: Hop, direction: Direction) -> String {
     match direction {
         Direction::ToServer => match hop {
             Hop::Server => "mcp".to_owned(),
-            client => open.session.peer_name(client),
+            client @ Hop::Client(_) => open.session.peer_name(client),
         },
         Direction::ToClient => "server".to_owned(),
     }

@@ -135,7 +135,7 @@ fn essence(session: &Session) -> Bytes {
 impl App {
     pub(super) fn compare_with_mark(&mut self, row: &Row) {
         let Some(open) = &self.open else { return };
-        let marked = open.marked_rows().into_iter().filter(|r| *r != row.number).next_back().and_then(|r| open.row(r));
+        let marked = open.marked_rows().into_iter().rfind(|r| *r != row.number).and_then(|r| open.row(r));
         let Some(marked) = marked else { return self.say(Tone::Warning, "mark another call with `m` first") };
         let (left, right) = (whole(&open.session, &marked), whole(&open.session, row));
         let names = (format!("#{}", marked.sequence), format!("#{}", row.sequence));

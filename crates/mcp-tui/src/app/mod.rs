@@ -251,8 +251,13 @@ impl App {
             return match action {
                 Action::Open | Action::Mark | Action::Export | Action::Delete | Action::WriteCassette => line.is_some(),
                 Action::DiffSessions => self.sessions.marked.is_some() && line.is_some(),
-                Action::Restart | Action::Capabilities | Action::Filter | Action::Layout => false,
-                Action::NextHit | Action::PreviousHit | Action::Back => false,
+                Action::Restart
+                | Action::Capabilities
+                | Action::Filter
+                | Action::Layout
+                | Action::NextHit
+                | Action::PreviousHit
+                | Action::Back => false,
                 _ => true,
             };
         };
@@ -260,8 +265,7 @@ impl App {
         let is_operation = row.is_some_and(|row| row.kind == RowKind::Operation);
         match action {
             Action::Release | Action::ReleaseAll | Action::Drop | Action::EditHeld => !open.live.held.is_empty(),
-            Action::Breakpoint | Action::Fault => open.live.can_act,
-            Action::Restart => open.live.can_act,
+            Action::Breakpoint | Action::Fault | Action::Restart => open.live.can_act,
             Action::Replay | Action::EditAndSend => is_operation,
             Action::DiffWithMark => is_operation && open.marks.iter().any(|m| !m.removed && m.frame != 0),
             Action::JumpToMark => open.marks.iter().any(|m| !m.removed && m.frame != 0),
@@ -622,7 +626,7 @@ impl App {
 
     fn time(&mut self, action: Action) {
         let Some(open) = &self.open else { return };
-        let all = self.extent(open);
+        let all = Self::extent(open);
         let here = open.selected_row().and_then(|row| open.row(row)).map_or(all.1, |row| row.at);
         let mut timeline = open.timeline.borrow_mut();
         match action {

@@ -27,39 +27,36 @@ impl App {
             return After::Nothing;
         }
         let at = (event.column, event.row).into();
-        match (&self.screen, &mut self.open) {
-            (Screen::Calls, Some(open)) => {
-                let areas = areas(self.size, self.layout, open.panel.is_some());
-                if let Some(area) = areas.list.filter(|a| a.contains(at)) {
-                    let clicked = open.list.mouse(event, frame_inside(area));
-                    if scroll.is_none() {
-                        open.pane = Pane::List;
-                    }
-                    open.look();
-                    if clicked == Some(Clicked::Opened) {
-                        open.pane = Pane::Detail;
-                    }
-                } else if areas.detail.is_some_and(|a| a.contains(at)) {
-                    match scroll {
-                        Some(action) => {
-                            if let Some(page) = open.detail.page() {
-                                page.update(action);
-                            }
-                        }
-                        None => open.pane = Pane::Detail,
-                    }
-                } else if let Some(area) = areas.panel.filter(|a| a.contains(at)) {
-                    open.pane = Pane::Panel;
-                    if open.panel_list.mouse(event, frame_inside(area)) == Some(Clicked::Opened) {
-                        self.act(Action::Open, effects);
-                    }
+        if let (Screen::Calls, Some(open)) = (&self.screen, &mut self.open) {
+            let areas = areas(self.size, self.layout, open.panel.is_some());
+            if let Some(area) = areas.list.filter(|a| a.contains(at)) {
+                let clicked = open.list.mouse(event, frame_inside(area));
+                if scroll.is_none() {
+                    open.pane = Pane::List;
                 }
-            }
-            _ => {
-                let area = ratatui::layout::Rect { y: 1, height: self.size.height.saturating_sub(2), ..self.size };
-                if self.sessions.list.mouse(event, frame_inside(area)) == Some(Clicked::Opened) {
+                open.look();
+                if clicked == Some(Clicked::Opened) {
+                    open.pane = Pane::Detail;
+                }
+            } else if areas.detail.is_some_and(|a| a.contains(at)) {
+                match scroll {
+                    Some(action) => {
+                        if let Some(page) = open.detail.page() {
+                            page.update(action);
+                        }
+                    }
+                    None => open.pane = Pane::Detail,
+                }
+            } else if let Some(area) = areas.panel.filter(|a| a.contains(at)) {
+                open.pane = Pane::Panel;
+                if open.panel_list.mouse(event, frame_inside(area)) == Some(Clicked::Opened) {
                     self.act(Action::Open, effects);
                 }
+            }
+        } else {
+            let area = ratatui::layout::Rect { y: 1, height: self.size.height.saturating_sub(2), ..self.size };
+            if self.sessions.list.mouse(event, frame_inside(area)) == Some(Clicked::Opened) {
+                self.act(Action::Open, effects);
             }
         }
         After::Draw

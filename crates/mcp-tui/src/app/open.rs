@@ -44,6 +44,18 @@ pub(super) enum Item {
     Entry(u32),
 }
 
+/// Whether single records are shown instead of operations.
+#[derive(Debug, Default)]
+enum Frames {
+    /// They are not.
+    #[default]
+    Hidden,
+    /// All of them.
+    All,
+    /// Those of the rows that fit.
+    Fitting(Vec<u32>),
+}
+
 /// The session and all that is chosen about it.
 pub(super) struct Open {
     pub(super) session: Box<Session>,
@@ -54,7 +66,7 @@ pub(super) struct Open {
     /// By place in the list of rows: the entries that are shown below it.
     unfolded: BTreeMap<usize, Vec<u32>>,
     /// Single records instead of operations; those of fitting rows if there is a filter.
-    entries: Option<Option<Vec<u32>>>,
+    entries: Frames,
     pub(super) list: List,
     pub(super) pane: Pane,
     pub(super) panel: Option<Panel>,
@@ -91,7 +103,7 @@ impl Open {
             filter_text: String::new(),
             fitting: None,
             unfolded: BTreeMap::new(),
-            entries: None,
+            entries: Frames::Hidden,
             list: List::default(),
             pane: Pane::List,
             panel: None,
@@ -159,8 +171,8 @@ impl Open {
         text.trim().clone_into(&mut self.filter_text);
         self.unfolded.clear();
         self.apply_filter();
-        if self.entries.is_some() {
-            self.entries = Some(self.fitting_entries());
+        if self.shows_frames() {
+            self.entries = self.fitting_entries();
         }
         self.timeline.borrow_mut().forget();
         self.lay_out();
@@ -177,11 +189,11 @@ impl Open {
         (self.fitting.as_ref().map_or(all, Vec::len), all)
     }
 
-    fn fitting_entries(&self) -> Option<Vec<u32>> {
-        let fitting = self.fitting.as_ref()?;
+    fn fitting_entries(&self) -> Frames {
+        let Some(fitting) = &self.fitting else { return Frames::All };
         let mut entries: Vec<u32> = fitting.iter().flat_map(|row| self.session.rows().entries(*row)).collect();
         entries.sort_unstable();
-        Some(entries)
+        Frames::Fitting(entries)
     }
 
     /// Single records instead of operations, or back.
@@ -190,26 +202,23 @@ impl Open {
             Item::Row(row) => self.session.rows().get(self.session.index(), row).map(|row| row.first),
             Item::Entry(entry) => Some(entry),
         });
-        self.entries = match self.entries {
-            Some(_) => None,
-            None => Some(self.fitting_entries()),
-        };
+        self.entries = if self.shows_frames() { Frames::Hidden } else { self.fitting_entries() };
         self.lay_out();
         match (at, &self.entries) {
-            (Some(entry), Some(Some(shown))) => self.list.select(shown.partition_point(|e| *e < entry)),
-            (Some(entry), Some(None)) => self.list.select(entry as usize),
-            (Some(entry), None) => {
+            (Some(entry), Frames::Fitting(shown)) => self.list.select(shown.partition_point(|e| *e < entry)),
+            (Some(entry), Frames::All) => self.list.select(entry as usize),
+            (Some(entry), Frames::Hidden) => {
                 if let Some(row) = self.session.rows().of_entry(entry) {
                     self.show_row(row);
                 }
             }
-            _ => {}
+            (None, _) => {}
         }
         self.look();
     }
 
     pub(super) fn shows_frames(&self) -> bool {
-        self.entries.is_some()
+        !matches!(self.entries, Frames::Hidden)
     }
 
     fn row_count(&self) -> usize {
@@ -224,13 +233,13 @@ impl Open {
     }
 
     fn lay_out(&mut self) {
-        if let (Some(Some(_)), true) = (&self.entries, self.fitting.is_some()) {
-            self.entries = Some(self.fitting_entries());
+        if matches!(self.entries, Frames::Fitting(_)) {
+            self.entries = self.fitting_entries();
         }
         let total = match &self.entries {
-            Some(Some(entries)) => entries.len(),
-            Some(None) => self.session.index().len(),
-            None => self.row_count() + self.unfolded.values().map(Vec::len).sum::<usize>(),
+            Frames::Fitting(entries) => entries.len(),
+            Frames::All => self.session.index().len(),
+            Frames::Hidden => self.row_count() + self.unfolded.values().map(Vec::len).sum::<usize>(),
         };
         self.list.set_total(total);
     }
@@ -238,11 +247,11 @@ impl Open {
     /// What stands at a line of the list.
     pub(super) fn item(&self, line: usize) -> Option<Item> {
         match &self.entries {
-            Some(Some(entries)) => return entries.get(line).copied().map(Item::Entry),
-            Some(None) => {
+            Frames::Fitting(entries) => return entries.get(line).copied().map(Item::Entry),
+            Frames::All => {
                 return u32::try_from(line).ok().filter(|e| (*e as usize) < self.session.index().len()).map(Item::Entry);
             }
-            None => {}
+            Frames::Hidden => {}
         }
         let mut above = 0;
         for (place, children) in &self.unfolded {
@@ -274,7 +283,7 @@ impl Open {
 
     /// Puts the cursor on a row, or where it would be.
     pub(super) fn show_row(&mut self, row: u32) {
-        if self.entries.is_some() {
+        if self.shows_frames() {
             return;
         }
         if let Some(place) = self.place_of_row(row) {
@@ -301,7 +310,7 @@ impl Open {
 
     /// Shows or hides the messages of the row under the cursor.
     pub(super) fn toggle_fold(&mut self) {
-        let (Some(row), None) = (self.selected_row(), &self.entries) else { return };
+        let (Some(row), Frames::Hidden) = (self.selected_row(), &self.entries) else { return };
         let Some(place) = self.place_of_row(row) else { return };
         if self.unfolded.remove(&place).is_none() {
             let entries = self.session.rows().entries(row);

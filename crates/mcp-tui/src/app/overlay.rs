@@ -275,7 +275,7 @@ impl App {
                 effects.push(Effect::KeepHistory(self.history.clone()));
             }
             Of::Search => {
-                self.search_words = line.to_owned();
+                line.clone_into(&mut self.search_words);
                 self.search_again();
             }
             Of::SearchPage(below) => {

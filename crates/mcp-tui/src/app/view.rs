@@ -79,7 +79,8 @@ pub(super) fn areas(area: Rect, layout: Layout, has_panel: bool) -> Areas {
     };
     let (list, detail) = match layout {
         Layout::Beside => {
-            let left = (u32::from(main.width) * 58 / 100) as u16;
+            // Of a screen of any width: 65535 x 58 fits.
+            let left = u16::try_from(u32::from(main.width) * 58 / 100).unwrap_or(main.width);
             (Some(Rect { width: left, ..main }), Some(Rect { x: main.x + left, width: main.width - left, ..main }))
         }
         Layout::List => (Some(main), None),
@@ -192,7 +193,7 @@ impl App {
     }
 
     /// From the first to the last record.
-    pub(super) fn extent(&self, open: &Open) -> (u64, u64) {
+    pub(super) fn extent(open: &Open) -> (u64, u64) {
         let index = open.session.index();
         let first = index.get(0).map_or(0, |entry| entry.stamp.at);
         let last = u32::try_from(index.len()).ok().and_then(|len| index.get(len.checked_sub(1)?)).map_or(0, |e| e.stamp.at);

@@ -1,5 +1,6 @@
 //! The tap's side.
 
+use base64::Engine as _;
 use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 #[cfg(unix)]
@@ -130,7 +131,7 @@ fn listen(meeting: &Meeting, session: &str) -> io::Result<(Listener, PathBuf)> {
     let listener = TcpListener::bind(("127.0.0.1", 0))?;
     let mut token = [0; 32];
     getrandom::fill(&mut token).map_err(io::Error::other)?;
-    let token: String = token.iter().map(|byte| format!("{byte:02x}")).collect();
+    let token = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(token);
     let path = meeting.address(session);
     private::write(&path, format!("{}\n{token}\n", listener.local_addr()?).as_bytes())?;
     Ok((Listener::Tcp(listener, token), path))
