@@ -24,6 +24,7 @@ mod rule;
 mod rules;
 mod shape;
 mod state;
+mod talks;
 #[cfg(any(test, feature = "testing"))]
 pub mod transcript;
 

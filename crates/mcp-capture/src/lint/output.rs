@@ -108,7 +108,7 @@ pub(super) struct Look<'a> {
     /// The request that an answer answers, as it stood before.
     pub(super) asked: Option<Open>,
     /// Whose lists are looked at: a client's number, 0 for all.
-    pub(super) owner: u32,
+    pub(super) owner: u64,
     pub(super) is_http: bool,
 }
 

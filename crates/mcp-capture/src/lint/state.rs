@@ -59,6 +59,8 @@ pub(super) struct Open {
     /// The notification that acknowledges a subscription came.
     pub(super) acknowledged: Option<Value>,
     pub(super) is_reported: bool,
+    /// HTTP said that it was not taken.
+    pub(super) is_refused: bool,
 }
 
 /// The requests of one direction.
@@ -102,8 +104,15 @@ impl Requests {
             self.tokens.insert(token, id);
         }
         let heard = asked.at;
-        let open =
-            Open { asked: Arc::new(asked), state: State::Waiting, progress: None, heard, acknowledged: None, is_reported: false };
+        let open = Open {
+            asked: Arc::new(asked),
+            state: State::Waiting,
+            progress: None,
+            heard,
+            acknowledged: None,
+            is_reported: false,
+            is_refused: false,
+        };
         if let Some(before) = self.all.insert(id, open) {
             self.waiting -= usize::from(before.state == State::Waiting);
         }
@@ -145,6 +154,17 @@ impl Requests {
             open.state = State::Cancelled;
             self.waiting -= 1;
         }
+    }
+
+    /// HTTP said that it was not taken; an answer in the body may follow.
+    pub(super) fn refuse(&mut self, id: u64) {
+        if let Some(open) = self.all.get_mut(&id) {
+            open.is_refused = true;
+        }
+    }
+
+    pub(super) fn of_token(&self, token: u64) -> Option<&Open> {
+        self.all.get(self.tokens.get(&token)?)
     }
 
     fn forget(&mut self, id: u64) {
@@ -251,7 +271,7 @@ pub(super) struct Question {
 /// What is common to all clients on one side of us.
 #[derive(Debug, Default)]
 pub(super) struct Side {
-    catalogs: HashMap<u32, Catalog>,
+    catalogs: HashMap<u64, Catalog>,
     pub(super) discovered: Option<Arc<Value>>,
     pub(super) supported: Vec<Box<str>>,
     pub(super) questions: VecDeque<Question>,
@@ -265,6 +285,9 @@ pub(super) struct Side {
 #[derive(Clone, Debug)]
 pub(super) struct Recent {
     pub(super) sequence: u64,
+    /// The conversation it is of.
+    pub(super) session: u64,
+    pub(super) id: u64,
     pub(super) kind: Option<mcp_wire::Kind>,
     pub(super) direction: Direction,
     pub(super) method: Box<str>,
@@ -279,7 +302,7 @@ pub(super) struct Recent {
 
 impl Side {
     /// The lists one client got; in the modern era all get the same.
-    pub(super) fn catalog(&mut self, owner: u32) -> &mut Catalog {
+    pub(super) fn catalog(&mut self, owner: u64) -> &mut Catalog {
         if self.catalogs.len() >= 256 && !self.catalogs.contains_key(&owner) {
             self.catalogs.clear();
         }
@@ -300,7 +323,9 @@ impl Side {
     }
 
     pub(super) fn remember(&mut self, recent: Recent) {
-        self.recent.push_back(recent);
+        // One that waited for its head comes a little late.
+        let later = self.recent.iter().rev().take_while(|other| other.sequence > recent.sequence).count();
+        self.recent.insert(self.recent.len() - later, recent);
         if self.recent.len() > REMEMBERED {
             self.recent.pop_front();
         }

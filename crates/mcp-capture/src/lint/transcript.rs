@@ -3,7 +3,7 @@
 //! ```text
 //! transport http                      what the capture's header says; `stdio` if nothing is said
 //! recorder daemon
-//! hello 2025-06-18 {"tools":{}} {}    an opening: revision, what the server and what the client declare
+//! hello 2025-06-18 {"tools":{}} {}    an opening: revision, what the server and what the client declare; over HTTP with heads
 //! > {"id":2,"method":"tools/list"}    to the server; `jsonrpc` is added where it is missing
 //! < {"id":2,"result":{"tools":[]}}    from the server
 //! *> {"id":3,"method":"tools/list"}   to the server, with the `_meta` of 2026-07-28
@@ -130,6 +130,10 @@ impl Writing {
         let ready = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
         for (direction, value) in [(Direction::ToServer, ask), (Direction::ToClient, answer), (Direction::ToServer, ready)] {
             self.frame(1, direction, format!("{value}\n").into_bytes(), Flags::NONE);
+            if direction == Direction::ToServer && self.transcript.header.transport == "http" {
+                let http = Http { frame: self.last_frame, method: "POST".to_owned(), ..Http::default() };
+                self.push(Hop::Client(1), Direction::ToServer, Flags::NONE, Record::Event(Event::Http(http)));
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::lint::output::Look;
 use crate::lint::rule::Family::Capability;
 use crate::lint::rule::Severity::{Error, Warning};
 use crate::lint::rule::{Revision, Rule};
+use crate::lint::shape::{self, Known};
 
 static SERVER_FEATURE: Rule = Rule::new(
     "undeclared-server-feature",
@@ -103,6 +104,10 @@ pub(super) static RULES: &[&Rule] = &[
 
 /// What a server has to declare for a method.
 fn needed(method: &str, revision: Option<Revision>) -> Option<&'static [&'static str]> {
+    // What the revision does not have needs nothing.
+    if revision.is_some_and(|revision| !matches!(shape::known(method, revision), Known::Yes(_))) {
+        return None;
+    }
     Some(match method {
         "tools/list" | "tools/call" => &["tools"],
         "prompts/list" | "prompts/get" => &["prompts"],

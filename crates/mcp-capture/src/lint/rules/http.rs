@@ -175,7 +175,7 @@ impl Head<'_> {
 
 /// Looks at the head of a request or of an answer.
 pub(in crate::lint) fn head(http: &Http, place: Place, talk: &mut Conversation, side: &mut Side, out: &mut Output) {
-    let recent = side.recent(http.frame).map(|recent| recent.clone());
+    let recent = side.recent(http.frame).cloned();
     let revision = recent.as_ref().and_then(|recent| recent.revision).or(talk.revision);
     let direction = match http.phase {
         HttpPhase::Request => Direction::ToServer,

@@ -87,6 +87,16 @@ static REVISION: Rule = Rule::new(
     "Revisions are dates of published specifications. The other side cannot know another one, and at best falls back to \
      its own.",
 );
+static MODERN_ASKED: Rule = Rule::new(
+    "initialize-for-modern-revision",
+    Sequence,
+    Info,
+    "basic/lifecycle",
+    "`initialize` asks for a revision that has no `initialize`",
+    "A server has to offer an older one, which works. Some servers refuse it instead, because nobody who speaks that revision \
+     would ask so.",
+)
+.legacy();
 static CANCELLED: Rule = Rule::new(
     "initialize-cancelled",
     Sequence,
@@ -134,6 +144,7 @@ pub(super) static RULES: &[&Rule] = &[
     &SERVER_REQUEST,
     &SERVER_NOTIFICATION,
     &REVISION,
+    &MODERN_ASKED,
     &CANCELLED,
     &MIXED,
     &UNSUPPORTED,
@@ -217,12 +228,13 @@ fn initialize(look: &mut Look<'_>) {
     if look.talk.phase >= Phase::Answered {
         look.report(&TWICE, "", "`initialize` was answered before".to_owned(), String::new());
     }
-    if let Some(name) = look.message.param_text("protocolVersion")
-        && Revision::of(name).is_none_or(Revision::is_modern)
-    {
-        let message = format!("\"{name}\" is no revision that has `initialize`");
-        look.report(&REVISION, "params.protocolVersion", message, name.to_owned());
-    }
+    let Some(name) = look.message.param_text("protocolVersion") else { return };
+    let (rule, message) = match Revision::of(name) {
+        None => (&REVISION, format!("\"{name}\" is no revision")),
+        Some(revision) if revision.is_modern() => (&MODERN_ASKED, format!("\"{name}\" has no `initialize`")),
+        Some(_) => return,
+    };
+    look.report(rule, "params.protocolVersion", message, name.to_owned());
 }
 
 fn client_notification(look: &mut Look<'_>) {

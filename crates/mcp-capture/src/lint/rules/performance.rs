@@ -72,7 +72,7 @@ pub(super) fn end(talk: &mut Conversation, out: &mut Output, hop: Hop) {
     }
     let revision = talk.revision;
     for (requests, direction) in [(&talk.to_server, Direction::ToServer), (&talk.to_client, Direction::ToClient)] {
-        let mut open: Vec<_> = requests.waiting().filter(|open| !may_take_long(&open.asked.method)).collect();
+        let mut open: Vec<_> = requests.waiting().filter(|open| !open.is_refused && !may_take_long(&open.asked.method)).collect();
         open.sort_by_key(|open| open.asked.sequence);
         for open in open {
             let asked = &open.asked;
