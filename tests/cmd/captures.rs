@@ -21,10 +21,10 @@ pub(crate) struct Tape {
 impl Tape {
     /// Of a server of this name, on standard input and output.
     pub(crate) fn of(server: &str) -> Self {
-        Self::with(Header { server: server.into(), command: vec!["npx".into(), "-y".into(), server.into()], ..header() })
+        Self::with(&Header { server: server.into(), command: vec!["npx".into(), "-y".into(), server.into()], ..header() })
     }
 
-    pub(crate) fn with(header: Header) -> Self {
+    pub(crate) fn with(header: &Header) -> Self {
         let mut bytes = beginning().to_vec();
         push_record(&mut bytes, Type::Header, None, &[&serde_json::to_vec(&header).unwrap()]);
         Self { bytes, sequence: 0, at: 0, started_ms: header.started_ms }

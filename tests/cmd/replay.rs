@@ -125,7 +125,7 @@ fn the_modern_era_is_mocked_with_questions_and_subscriptions() {
     talk.say(&format!(
         r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"write","arguments":{{"path":"a"}},{meta}}}}}"#
     ));
-    let mut seen = vec![talk.hear(), talk.hear()];
+    let mut seen = [talk.hear(), talk.hear()];
     seen.sort_by_key(|message| message["id"].is_null());
     assert_eq!((seen[0]["id"].as_u64(), seen[0]["result"]["resultType"].as_str()), (Some(7), Some("input_required")));
     assert_eq!((seen[1]["method"].as_str(), subscription(&seen[1])), (Some("notifications/tools/list_changed"), json!("sub")));

@@ -33,7 +33,7 @@ fn recorded() -> Home {
     Tape::of("files").say(LEGACY).ended(&place(&home, FILES));
     let header =
         Header { session: "00000000000000ab".into(), server: "notes".into(), started_ms: STARTED + 3_600_000, ..header() };
-    Tape::with(header).say(MODERN).ended(&place(&home, NOTES));
+    Tape::with(&header).say(MODERN).ended(&place(&home, NOTES));
     home
 }
 
@@ -215,7 +215,7 @@ fn differences_of_sessions_and_operations() {
         .replace("\"Search\"", "\"Searches\"")
         .replace("\"name\":\"unused\"", "\"name\":\"fresh\"");
     let header = Header { started_ms: STARTED + 60_000, session: "11".into(), server: "files2".into(), ..header() };
-    Tape::with(header).say(&changed).ended(&place(&home, "20261124T103416Z-files2-claude_code-9"));
+    Tape::with(&header).say(&changed).ended(&place(&home, "20261124T103416Z-files2-claude_code-9"));
     insta::assert_snapshot!(home.run("trace diff files files2").ok().shown());
     home.run("trace diff files files2 --exit-code").ends(1);
     home.run("trace diff files files --exit-code").ok().says(&["No difference"]);
@@ -273,7 +273,7 @@ fn an_http_archive_has_what_viewers_require() {
     let entries = log["entries"].as_array().unwrap();
     assert_eq!(entries.len(), 7, "requests of the client, and not the server's");
     let has = |value: &Json, keys: &str| {
-        keys.split(' ').for_each(|key| assert!(value.get(key).is_some(), "{key} is missing in {value}"))
+        keys.split(' ').for_each(|key| assert!(value.get(key).is_some(), "{key} is missing in {value}"));
     };
     for entry in entries {
         has(entry, "startedDateTime time request response cache timings");
@@ -344,7 +344,7 @@ fn commands_that_ask_again() {
         headers: vec![("Host".into(), "example.com".into()), ("Authorization".into(), "[redacted:1a2b]".into())],
         ..Http::default()
     };
-    let path = Tape::with(header).say(request).say(request).event(&Event::Http(http)).ended(&home.path("h.mcpcap"));
+    let path = Tape::with(&header).say(request).say(request).event(&Event::Http(http)).ended(&home.path("h.mcpcap"));
     insta::assert_snapshot!(home.mcp(&["trace", "export", path.to_str().unwrap(), "--format", "curl"]).ok().shown());
 }
 
@@ -380,7 +380,7 @@ fn hostile(home: &Home) -> PathBuf {
         ..header()
     };
     let tape =
-        Tape::with(header).say(&script.join("\n")).bytes(Direction::ToClient, Flags::NOT_A_MESSAGE, b"\xff\xfe\x00\x1b[2J\n");
+        Tape::with(&header).say(&script.join("\n")).bytes(Direction::ToClient, Flags::NOT_A_MESSAGE, b"\xff\xfe\x00\x1b[2J\n");
     tape.ended(&place(home, "20261124T103316Z-evil-any-6"))
 }
 
@@ -496,7 +496,7 @@ fn a_copy_without_secrets() {
     let said = format!(
         "> {{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{{\"name\":\"a\",\"arguments\":{{\"t\":\"{secret}\",\"customer\":\"Ada\",\"u\":\"planted-value\"}}}}}}"
     );
-    Tape::with(Header { server: "s".into(), raw: true, ..header() }).say(&said).ended(&place(&home, "20261124T103316Z-s-any-5"));
+    Tape::with(&Header { server: "s".into(), raw: true, ..header() }).say(&said).ended(&place(&home, "20261124T103316Z-s-any-5"));
     home.run("trace export s").ok().says(&["recorded with its secrets", secret]);
     let home = home.var("PLANTED", "planted-value");
     let answer = home.run("trace redact s -o ../t.mcpcap --name customer --env PLANTED --json").ok().json("mcp.trace.redact/1");

@@ -18,7 +18,7 @@ fn recorded() -> Home {
     let captures = home.path("of-mcp/state/captures");
     Tape::of("files").say(LEGACY).ended(&captures.join(format!("{FILES}.mcpcap")));
     let header = Header { session: "ab".into(), server: "notes".into(), started_ms: STARTED + 3_600_000, ..header() };
-    Tape::with(header).say(MODERN).ended(&captures.join(format!("{NOTES}.mcpcap")));
+    Tape::with(&header).say(MODERN).ended(&captures.join(format!("{NOTES}.mcpcap")));
     home
 }
 

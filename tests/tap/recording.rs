@@ -59,8 +59,10 @@ fn of_100_300_healthy_calls_none_is_pending_lost_or_paired_wrongly() {
     }
     let mut next = 301;
     for _ in 0..5 {
-        let burst: String =
-            (next..next + 20_000).map(|id| format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"ping\"}}\n")).collect();
+        let burst: String = (next..next + 20_000)
+            .map(|id| format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"ping\"}}\n"))
+            .collect::<Vec<_>>()
+            .concat();
         let mut stdin = tap.child.stdin.take().unwrap();
         let writer = std::thread::spawn(move || {
             std::io::Write::write_all(&mut stdin, burst.as_bytes()).unwrap();

@@ -12,7 +12,7 @@ use mcp_relay::tap::control::Client;
 use serde_json::{Value, json};
 
 pub(crate) const MCP: &str = env!("CARGO_BIN_EXE_mcp");
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A wrapped server and its client's end. Killed when dropped.
 pub(crate) struct Tap {

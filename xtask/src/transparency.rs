@@ -20,7 +20,9 @@ pub(crate) fn run(other: Vec<OsString>) -> Result<ExitCode> {
         wrappers.push(("other", Wrapper { words: other, env: Vec::new() }));
     }
     print!("| case |");
-    wrappers.iter().for_each(|(name, _)| print!(" {name} |"));
+    for (name, _) in &wrappers {
+        print!(" {name} |");
+    }
     println!("\n|---|{}", "---|".repeat(wrappers.len()));
     let (mut failures, mut is_ours_good) = (Vec::new(), true);
     for case in cases() {
@@ -39,7 +41,9 @@ pub(crate) fn run(other: Vec<OsString>) -> Result<ExitCode> {
     }
     if !failures.is_empty() {
         println!();
-        failures.iter().for_each(|failure| println!("- {failure}"));
+        for failure in &failures {
+            println!("- {failure}");
+        }
     }
     Ok(if is_ours_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -142,13 +142,14 @@ fn first(ctx: &Ctx, store: &Store, args: &Args) -> Result<First, Failure> {
     let Some(what) = &args.what else { return Ok(First::Sessions) };
     match store.find(what) {
         Ok(path) => Ok(First::Session(path)),
-        Err(FindError::None { .. }) => match peer::of_client(ctx, what) {
-            Some(start) => Ok(First::Peer(start)),
-            None => {
+        Err(FindError::None { .. }) => {
+            if let Some(start) = peer::of_client(ctx, what) {
+                Ok(First::Peer(start))
+            } else {
                 let failure = Failure::missing(anyhow::anyhow!("there is no session and no server `{what}`"));
                 Err(failure.hint("`mcp inspect` lists the sessions, `mcp list` the servers"))
             }
-        },
+        }
         Err(e) => Err(Failure::missing(anyhow::Error::new(e))),
     }
 }

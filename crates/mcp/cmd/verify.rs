@@ -38,7 +38,7 @@ pub(crate) struct Args {
     /// Only what fits; the opening is asked in any case
     #[arg(value_name = "FILTER", add = ArgValueCompleter::new(trace::complete_filter))]
     filter: Vec<String>,
-    /// Leave this out of the comparison; a JSONPath into the message
+    /// Leave this out of the comparison; a path (RFC 9535) into the message
     #[arg(long, value_name = "JSONPATH")]
     ignore: Vec<String>,
     /// Wait so long for each answer
@@ -50,7 +50,7 @@ pub(crate) struct Args {
     /// Answer in JSON
     #[arg(long, conflicts_with = "junit")]
     json: bool,
-    /// Answer as JUnit XML
+    /// Answer in the XML of test reports
     #[arg(long)]
     junit: bool,
     /// How the server is started
@@ -191,12 +191,11 @@ impl Run<'_> {
             }
         };
         checked.took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        match answer {
-            Some(answer) => {
-                checked.differences = self.verifier.compare(exchange, &answer);
-                checked.outcome = if checked.differences.is_empty() { "same" } else { "different" };
-            }
-            None => (checked.outcome, checked.reason) = ("no answer", Some(reason.to_owned())),
+        if let Some(answer) = answer {
+            checked.differences = self.verifier.compare(exchange, &answer);
+            checked.outcome = if checked.differences.is_empty() { "same" } else { "different" };
+        } else {
+            (checked.outcome, checked.reason) = ("no answer", Some(reason.to_owned()));
         }
         self.checked.push(checked);
         goes_on

@@ -114,14 +114,14 @@ fn recording(directory: &std::path::Path, script: &[(u64, char, &str)]) -> Box<S
 struct Driven {
     app: App,
     effects: Vec<Effect>,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Driven {
     fn new(theme: Theme) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut driven =
-            Self { app: App::new(theme, Inbox::default(), Vec::new(), 0), effects: Vec::new(), _directory: directory };
+            Self { app: App::new(theme, Inbox::default(), Vec::new(), 0), effects: Vec::new(), directory: directory };
         driven.take(Msg::Resize(120, 36));
         driven
     }
@@ -129,7 +129,7 @@ impl Driven {
     fn opened() -> Self {
         let mut driven = Self::new(Theme { has_colour: false, ..Theme::default() });
         driven.take(Msg::Sessions(Vec::new()));
-        let session = recording(driven._directory.path(), SCRIPT);
+        let session = recording(driven.directory.path(), SCRIPT);
         driven.take(Msg::Opened(session));
         driven.effects.clear();
         driven

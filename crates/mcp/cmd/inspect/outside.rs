@@ -25,7 +25,8 @@ pub(super) fn read_history(dirs: &Dirs) -> Vec<String> {
 /// Keeps the filters that were used.
 pub(super) fn write_history(dirs: &Dirs, lines: &[String]) -> Result<(), String> {
     let kept = &lines[lines.len().saturating_sub(KEPT)..];
-    let text: String = kept.iter().map(|line| format!("{}\n", line.replace('\n', " "))).collect();
+    let mut text = kept.iter().map(|line| line.replace('\n', " ")).collect::<Vec<_>>().join("\n");
+    text.push('\n');
     mcp_os::private::directory(&dirs.state).map_err(|e| e.to_string())?;
     mcp_os::private::write(&history_file(dirs), text.as_bytes()).map_err(|e| e.to_string())
 }

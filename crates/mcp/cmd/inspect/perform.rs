@@ -154,7 +154,7 @@ impl<'c> Performer<'c> {
                 effect: Box::new(Effect::Detach(server)),
             }),
             Effect::Detach(server) => {
-                self.tell(Msg::Page { title: "detached".to_owned(), text: self.output(&["tap", "detach", &server, "--yes"]) })
+                self.tell(Msg::Page { title: "detached".to_owned(), text: self.output(&["tap", "detach", &server, "--yes"]) });
             }
             Effect::Delete(path) => {
                 let removed = store::summary(&path).map_err(|e| e.to_string());

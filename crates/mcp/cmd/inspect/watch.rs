@@ -1,6 +1,6 @@
 //! Tells the screen that a file has grown. The file is the truth; nothing else is asked.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -50,7 +50,7 @@ impl Drop for Watch {
 }
 
 /// The length of all parts.
-fn size(first: &PathBuf) -> u64 {
+fn size(first: &Path) -> u64 {
     let length = |path: &Path| std::fs::metadata(path).map(|meta| meta.len());
     let mut total = length(first).unwrap_or(0);
     for part in 2.. {

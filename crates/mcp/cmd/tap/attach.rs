@@ -169,7 +169,9 @@ fn done(
 ) -> Result<Exit, Failure> {
     unread.dedup();
     if items.is_empty() && name.is_none() {
-        unread.iter().for_each(|line| ctx.ui.warn(line));
+        for line in unread.iter() {
+            ctx.ui.warn(line);
+        }
         let which = if verb == "tap detach" { "no server is recorded" } else { "no client has a server that could be recorded" };
         ctx.ui.note(which);
         return Ok(Exit::Done);

@@ -64,7 +64,7 @@ pub(super) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
     }
     let (after, other) = side(ctx, args.after.as_deref().unwrap_or_default())?;
     match (number, other) {
-        (Some(a), Some(b)) => operations(ctx, args, &operation(&before, a)?, &operation(&after, b)?),
+        (Some(a), Some(b)) => Ok(operations(ctx, args, &operation(&before, a)?, &operation(&after, b)?)),
         (None, None) => two_sessions(ctx, args, &before, &after),
         _ => Err(Failure::missing("one is a session and the other an operation").hint("`SESSION#NUMBER` is an operation")),
     }
@@ -95,7 +95,7 @@ fn ended(args: &Args, is_same: bool) -> Exit {
     if args.exit_code && !is_same { Exit::No } else { Exit::Done }
 }
 
-fn operations(ctx: &Ctx, args: &Args, before: &(Detail, Mention), after: &(Detail, Mention)) -> Result<Exit, Failure> {
+fn operations(ctx: &Ctx, args: &Args, before: &(Detail, Mention), after: &(Detail, Mention)) -> Exit {
     let differences = compare::operations(&before.0, &after.0);
     if args.json {
         #[derive(Serialize)]
@@ -116,7 +116,7 @@ fn operations(ctx: &Ctx, args: &Args, before: &(Detail, Mention), after: &(Detai
             ctx.ui.note("No difference");
         }
     }
-    Ok(ended(args, differences.is_empty()))
+    ended(args, differences.is_empty())
 }
 
 fn two_sessions(ctx: &Ctx, args: &Args, before: &Session, after: &Session) -> Result<Exit, Failure> {

@@ -53,7 +53,7 @@ pub(super) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
         if all.is_empty() {
             return Err(sessions::nothing());
         }
-        let from_ms = args.bounds.from_ms();
+        let from_ms = args.bounds.since_ms();
         paths.extend(all.into_iter().filter(|session| session.last_ms >= from_ms).map(|session| session.path));
     }
     let (mut left, mut found) = (args.bounds.limit(), 0);

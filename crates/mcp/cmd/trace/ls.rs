@@ -62,7 +62,7 @@ struct Listed {
 pub(super) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
     let filter = query::filter(&args.filter)?;
     let word = args.filter.join(" ");
-    let from_ms = args.bounds.from_ms();
+    let from_ms = args.bounds.since_ms();
     let all = sessions::all(ctx)?;
     let is_empty = all.is_empty();
     let mut listed = Vec::new();

@@ -79,7 +79,7 @@ pub(super) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
     let store = Store::of(&ctx.dirs);
     let policy = Policy { max_age: args.older_than, max_size: args.max_size };
     let found = store.prunable(&policy, mcp_os::clock::now_ms()).map_err(Failure::file)?;
-    delete(ctx, found, args.dry_run, args.json)
+    Ok(delete(ctx, found, args.dry_run, args.json))
 }
 
 pub(super) fn rm(ctx: &Ctx, args: &RmArgs) -> Result<Exit, Failure> {
@@ -90,7 +90,7 @@ pub(super) fn rm(ctx: &Ctx, args: &RmArgs) -> Result<Exit, Failure> {
             found.push(summary);
         }
     }
-    delete(ctx, found, args.dry_run, args.json)
+    Ok(delete(ctx, found, args.dry_run, args.json))
 }
 
 #[derive(Serialize)]
@@ -101,7 +101,7 @@ struct Gone {
     error: Option<String>,
 }
 
-fn delete(ctx: &Ctx, found: Vec<Summary>, is_dry: bool, is_json: bool) -> Result<Exit, Failure> {
+fn delete(ctx: &Ctx, found: Vec<Summary>, is_dry: bool, is_json: bool) -> Exit {
     let mut gone = Vec::new();
     for summary in found {
         let error = if is_dry { None } else { store::remove(&summary).err() };
@@ -141,5 +141,5 @@ fn delete(ctx: &Ctx, found: Vec<Summary>, is_dry: bool, is_json: bool) -> Result
             ctx.ui.note(format_args!("{}, {} bytes", count(number, "session"), size(total)));
         }
     }
-    Ok(if has_failed { Exit::File } else { Exit::Done })
+    if has_failed { Exit::File } else { Exit::Done }
 }

@@ -57,7 +57,7 @@ impl Bounds {
     }
 
     /// The earliest moment wanted, in milliseconds since 1970.
-    pub(super) fn from_ms(&self) -> u64 {
+    pub(super) fn since_ms(&self) -> u64 {
         let now = mcp_os::clock::now_ms();
         match self.since.since {
             None => 0,
@@ -96,7 +96,7 @@ fn refused(text: &str, error: &FilterError) -> Failure {
 
 /// The numbers of the rows that fit a filter and the bounds.
 pub(super) fn rows(session: &Session, filter: &Filter, bounds: &Bounds) -> Result<Vec<u32>, Failure> {
-    let from_ms = bounds.from_ms();
+    let from_ms = bounds.since_ms();
     let is_late = |number| row(session, number).is_some_and(|row| unix_ms(session, row.at) >= from_ms);
     let mut rows = Vec::new();
     session

@@ -24,7 +24,7 @@ pub(super) fn text(ui: Ui, all: &[Checked]) {
         let name = named(checked);
         match checked.outcome {
             "same" => {
-                ui.out(format_args!("{GOOD}same{GOOD:#}       {name}  {FAINT}{}{FAINT:#}", duration(checked.took_us * 1_000)))
+                ui.out(format_args!("{GOOD}same{GOOD:#}       {name}  {FAINT}{}{FAINT:#}", duration(checked.took_us * 1_000)));
             }
             "different" => {
                 ui.out(format_args!("{BAD}different{BAD:#}  {name}"));
