@@ -58,6 +58,7 @@ enum Command {
     Login(cmd::login::LoginArgs),
     Logout(cmd::login::LogoutArgs),
     RunOnce(Box<cmd::run_once::Args>),
+    Tap(Box<cmd::tap::Args>),
     Daemon(cmd::daemon::Args),
     Ps(cmd::daemon::StatusArgs),
     Serve(cmd::serve::Args),
@@ -97,6 +98,7 @@ fn dispatch(ui: Ui, command: Command) -> Result<Exit, Failure> {
     match command {
         // These need no home directory.
         Command::RunOnce(args) => cmd::run_once::run(ui, &args),
+        Command::Tap(args) if !args.is_about_clients() => cmd::tap::run(ui, &args),
         Command::Serve(args) => cmd::serve::run(ui, &args),
         Command::Completions(args) => cmd::completions::run(ui, &args),
         Command::Man(args) => cmd::man::run(ui, &args),
@@ -117,6 +119,7 @@ fn at_home(ctx: &Ctx, command: Command) -> Result<Exit, Failure> {
         Command::Enable(args) => cmd::switch::enable(ctx, &args),
         Command::Share(args) => cmd::share::share(ctx, &args),
         Command::Unshare(args) => cmd::share::unshare(ctx, &args),
+        Command::Tap(args) if args.is_about_clients() => cmd::tap::in_files(ctx, &args),
         Command::Undo(args) => cmd::undo::run(ctx, &args),
         Command::Login(args) => cmd::login::login(ctx, &args),
         Command::Logout(args) => cmd::login::logout(ctx, &args),

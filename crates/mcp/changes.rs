@@ -423,7 +423,16 @@ fn next_steps(row: &Row<'_>) -> Vec<String> {
     let gate = client.files.iter().find(|f| f.scope == row.scope).and_then(|f| f.gate.clone());
     let added = matches!(
         row.outcome,
-        Ok((Outcome::Added | Outcome::Updated | Outcome::Enabled | Outcome::Shared | Outcome::Unshared, ..))
+        Ok((
+            Outcome::Added
+                | Outcome::Updated
+                | Outcome::Enabled
+                | Outcome::Shared
+                | Outcome::Unshared
+                | Outcome::Attached
+                | Outcome::Detached,
+            ..
+        ))
     );
     let reload = (!client.reload.is_empty()).then(|| client.reload.clone());
     reload.into_iter().chain(gate.filter(|_| added)).collect()

@@ -46,6 +46,11 @@ pub(crate) fn shared_servers(current: &OsStr) -> Vec<CompletionCandidate> {
     servers_where(current, crate::cmd::share::is_shared)
 }
 
+/// Names of servers that are recorded by a wrapper.
+pub(crate) fn tapped_servers(current: &OsStr) -> Vec<CompletionCandidate> {
+    servers_where(current, crate::cmd::tap::attach::is_tapped)
+}
+
 fn servers_where(current: &OsStr, keep: impl Fn(&survey::Server) -> bool) -> Vec<CompletionCandidate> {
     let Ok(ctx) = Ctx::new(Ui::new(true)) else { return Vec::new() };
     let mut names: Vec<(String, String)> = Vec::new();

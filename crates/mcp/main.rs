@@ -25,6 +25,11 @@ fn main() -> ExitCode {
     {
         return code;
     }
+    if first.as_deref().is_some_and(|w| w == "tap")
+        && let Some(code) = cmd::tap::quick(words.by_ref())
+    {
+        return code;
+    }
     match (first.as_deref().and_then(|w| w.to_str()), std::env::args_os().nth(2).as_deref().and_then(|w| w.to_str())) {
         (Some("--version" | "-V"), None) => {
             // A reader that left has its answer.

@@ -136,7 +136,7 @@ pub(crate) fn advice(error: &JobError) -> Option<String> {
         (Some(_), _) => "mend the file, or paste the lines below where they should go",
         (None, JobError::Plan(PlanError::Exists { .. })) => "`--force` replaces it, `--name` gives the new one another name",
         (None, JobError::Plan(PlanError::Name { .. })) => "`--name` gives it another name",
-        (None, JobError::Plan(PlanError::NotShareable { hint, .. })) => hint,
+        (None, JobError::Plan(PlanError::NotShareable { hint, .. } | PlanError::NotTappable { hint, .. })) => hint,
         (None, JobError::Conflict { .. }) => {
             "put the place back as it was written and try again, or keep what is there now: `mcp uninstall` takes it out"
         }

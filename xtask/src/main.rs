@@ -7,6 +7,8 @@ mod bench_install;
 #[cfg(target_os = "linux")]
 mod bench_run_once;
 mod bench_start;
+#[cfg(target_os = "linux")]
+mod bench_tap;
 mod fixture;
 mod fuzz;
 mod generate;
@@ -15,6 +17,8 @@ mod root;
 mod tally;
 mod test;
 mod tidy;
+#[cfg(unix)]
+mod transparency;
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -34,6 +38,10 @@ Tasks:
   bench-install    `mcp install` into ten clients against add-mcp
   bench-run-once [--peers] [--quick] [--only http,stdio,large,cold,many]
                    what sharing a server costs, beside a bare bridge, a server each, and with --peers programs of others
+  bench-tap [-- WRAPPER…]
+                   a stdio round trip direct, through a bare copy of bytes, and through `mcp tap` that records
+  transparency [-- WRAPPER…]
+                   whether a wrapper around a server can be told from none: `mcp tap`, and another one if its words are given
   bench-big        an edit of a 10 MB ~/.claude.json against writing such a file";
 
 fn main() -> ExitCode {
@@ -69,6 +77,16 @@ fn run() -> Result<ExitCode> {
         "bench-install" => nothing_more(&mut arguments).and_then(|()| bench_install::run()),
         "bench-run-once" => run_once(&mut arguments),
         "bench-big" => nothing_more(&mut arguments).and_then(|()| bench_big::run()),
+        #[cfg(target_os = "linux")]
+        "bench-tap" => {
+            let words: Vec<OsString> = arguments.raw_args()?.collect();
+            bench_tap::run(words.iter().skip(usize::from(words.first().is_some_and(|word| word == "--"))).cloned().collect())
+        }
+        #[cfg(unix)]
+        "transparency" => {
+            let words: Vec<OsString> = arguments.raw_args()?.collect();
+            transparency::run(words.iter().skip(usize::from(words.first().is_some_and(|word| word == "--"))).cloned().collect())
+        }
         // Started by `bench-start`, to measure a program as the only child of a small parent.
         "peak" => bench_start::peak(&arguments.raw_args()?.collect::<Vec<_>>()),
         other => bail!("there is no task `{other}`\n\n{HELP}"),

@@ -19,5 +19,6 @@ pub mod share;
 pub mod snippet;
 pub mod source;
 pub mod survey;
+pub mod tap;
 pub mod text;
 pub mod undo;

@@ -8,10 +8,15 @@ use crate::platform::Os;
 use crate::secret;
 use crate::shape::{NO_SWITCH, WriteError};
 use crate::share::RunOnce;
+use crate::tap::Tap;
 use crate::text::Text;
 use crate::undo::Memo;
 
+mod outcome;
 mod share;
+mod tap;
+
+pub use outcome::Outcome;
 
 /// An intended change of one file.
 #[derive(Clone, Debug)]
@@ -54,6 +59,18 @@ pub enum Change {
         /// Its name in the file.
         name: String,
     },
+    /// Put a wrapper that records around an entry's command.
+    Tap {
+        /// Its name in the file.
+        name: String,
+        /// By which command line.
+        how: Tap,
+    },
+    /// Take that wrapper away.
+    Untap {
+        /// Its name in the file.
+        name: String,
+    },
 }
 
 impl Change {
@@ -65,7 +82,9 @@ impl Change {
             | Self::Enable { name }
             | Self::Disable { name }
             | Self::Share { name, .. }
-            | Self::Unshare { name } => name,
+            | Self::Unshare { name }
+            | Self::Tap { name, .. }
+            | Self::Untap { name } => name,
         }
     }
 
@@ -78,46 +97,8 @@ impl Change {
             Self::Disable { .. } => "disable",
             Self::Share { .. } => "share",
             Self::Unshare { .. } => "unshare",
-        }
-    }
-}
-
-/// What a plan comes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// A new entry.
-    Added,
-    /// An entry reaches the server another way.
-    Updated,
-    /// An entry went.
-    Removed,
-    /// An entry was switched on.
-    Enabled,
-    /// An entry was switched off.
-    Disabled,
-    /// An entry joins a shared server.
-    Shared,
-    /// An entry starts its own server again.
-    Unshared,
-    /// Everything is as wanted already.
-    Unchanged,
-    /// There is no entry of that name.
-    NotThere,
-}
-
-impl Outcome {
-    /// The word in output.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Added => "added",
-            Self::Updated => "updated",
-            Self::Removed => "removed",
-            Self::Enabled => "enabled",
-            Self::Disabled => "disabled",
-            Self::Shared => "shared",
-            Self::Unshared => "unshared",
-            Self::Unchanged => "unchanged",
-            Self::NotThere => "not there",
+            Self::Tap { .. } => "tap attach",
+            Self::Untap { .. } => "tap detach",
         }
     }
 }
@@ -186,6 +167,16 @@ pub enum PlanError {
         /// What to do about it.
         hint: &'static str,
     },
+    /// No wrapper can be put around the entry.
+    #[error("`{name}` cannot be wrapped: {why}")]
+    NotTappable {
+        /// The server's name.
+        name: String,
+        /// The reason.
+        why: String,
+        /// What to do about it.
+        hint: &'static str,
+    },
     /// The client would not take the result, or it would not mean what was asked for.
     #[error("{client} would not accept the new entry: {why}")]
     Rejected {
@@ -239,6 +230,8 @@ pub fn plan(
         Change::Disable { name } => work.switch(name, false)?,
         Change::Share { name, how, anew } => work.share(name, how, *anew)?,
         Change::Unshare { name } => work.unshare(name)?,
+        Change::Tap { name, how } => work.tap(name, how)?,
+        Change::Untap { name } => work.untap(name)?,
     };
     let (entry, old) = match work.find(change.name())? {
         Some((path, value)) => (path, Some(value)),
@@ -256,6 +249,8 @@ pub fn plan(
             }
             (Change::Share { name, how, .. }, Some(old)) => after.relaunched(name, old, Some(how))?,
             (Change::Unshare { name }, Some(old)) => after.relaunched(name, old, None)?,
+            (Change::Tap { name, how }, Some(old)) => after.tapped(name, old, Some(how))?,
+            (Change::Untap { name }, Some(old)) => after.tapped(name, old, None)?,
             _ => {}
         }
         Ok::<_, PlanError>((notes, Memo::of(change, &entry, &ops, readable, result)))

@@ -396,10 +396,11 @@ fn pruned(value: &Value) -> Option<Value> {
     }
 }
 
-/// What a file should become so that a shared server is what it was before `mcp share`, as far as the journal knows it and
+/// What a file should become so that an entry is what it was before `done` (`share`, `tap attach`) changed its launch, as far as the journal knows it and
 /// nobody touched the place since. `planned` is the launch put together from its command line; `fits` says whether a text
 /// holds the server as it was before.
-pub fn unshare_exactly(
+pub fn relaunch_exactly(
+    done: &str,
     records: &[Record],
     named: &std::path::Path,
     text: &str,
@@ -407,7 +408,7 @@ pub fn unshare_exactly(
     fits: impl Fn(&str) -> bool,
 ) -> Option<Step> {
     let standing = records.iter().filter(|r| r.undone_by.is_none()).flat_map(Record::edits_to_undo);
-    let ours = |memo: &Memo| memo.verb == "share" && memo.path() == planned.entry;
+    let ours = |memo: &Memo| memo.verb == done && memo.path() == planned.entry;
     let shares = standing.filter(|e| e.named == named && Memo::read(e).is_some_and(|memo| ours(&memo)));
     let mut now = text.to_owned();
     // One that was given new options since takes more than one step back.
@@ -416,7 +417,7 @@ pub fn unshare_exactly(
         now = after;
         if fits(&now) {
             let entry = Document::parse(&now, planned.memo.format()).ok()?.get(&planned.entry).ok()??.value.to_json();
-            let mut step = Step::between(text, Some(now), Outcome::Unshared);
+            let mut step = Step::between(text, Some(now), planned.outcome);
             step.memo = Memo { after: Some(entry), ..planned.memo.clone() }.to_value();
             return Some(step);
         }

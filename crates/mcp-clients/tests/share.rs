@@ -72,7 +72,8 @@ impl Site<'_> {
     fn unshare(&self, text: &str, name: &str, edits: &[FileEdit]) -> Step {
         let planned = self.plan(text, &Change::Unshare { name: name.to_owned() }).unwrap();
         let fits = |text: &str| self.read(text, name).is_some_and(|e| Shared::of(&e.launch).is_none());
-        undo::unshare_exactly(&records(edits), Path::new("/t"), text, &planned, fits).unwrap_or_else(|| Step::planned(planned))
+        undo::relaunch_exactly("share", &records(edits), Path::new("/t"), text, &planned, fits)
+            .unwrap_or_else(|| Step::planned(planned))
     }
 }
 

@@ -1,6 +1,7 @@
 //! One server and its clients, on a thread of their own: whatever happens to it happens to no other.
 
 mod dummy;
+mod record;
 mod session;
 mod web;
 
@@ -13,6 +14,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
+use mcp_capture::event::Header;
 use mcp_os::dirs::Dirs;
 use mcp_os::guard::Guard;
 use mcp_relay::hub::{Hub, Limits};
@@ -33,6 +35,7 @@ use crate::identity::Identity;
 use crate::log::Log;
 use crate::store::Http;
 
+pub(crate) use record::Where;
 pub(crate) use session::{Joining, Stream};
 
 /// What is served.
@@ -89,6 +92,8 @@ pub(crate) enum Order {
     Lifetime(Lifetime),
     /// Be reached by URL.
     Url(Option<Http>, oneshot::Sender<Result<Http, String>>),
+    /// Be recorded into this directory; `None`: no more.
+    Record(Option<(Header, PathBuf)>, oneshot::Sender<Result<Option<Where>, String>>),
     /// How do things stand?
     Snapshot(oneshot::Sender<Snapshot>),
     /// Have clients go on elsewhere as soon as nothing of them is under way.
@@ -184,6 +189,8 @@ async fn work(plan: Plan, mut orders: mpsc::UnboundedReceiver<Order>) -> Result<
     let log = Rc::new(RefCell::new(Log::new(plan.log)));
     let sink_log = Rc::clone(&log);
     let sink: Sink = Rc::new(move |origin, line| sink_log.borrow_mut().line(origin, line));
+    let secrets = secrets_of(&plan.source);
+    let mut recording: Option<record::Recording> = None;
     let connector = match connector(plan.source, plan.guard, &sink) {
         Ok(connector) => connector,
         Err(text) => {
@@ -249,6 +256,25 @@ async fn work(plan: Plan, mut orders: mpsc::UnboundedReceiver<Order>) -> Result<
                     // Whoever asked may be gone.
                     let _ = reply.send(web.open(&hub, wanted, &log).await);
                 }
+                Some(Order::Record(wanted, reply)) => {
+                    let result = match wanted {
+                        None => {
+                            let ended = recording.take();
+                            let place = ended.as_ref().map(record::Recording::place);
+                            if let Some(ended) = ended {
+                                ended.end(Some(&hub));
+                            }
+                            Ok(place)
+                        }
+                        Some(_) if recording.is_some() => Ok(recording.as_ref().map(record::Recording::place)),
+                        Some((header, root)) => record::Recording::begin(&hub, header, &root, &secrets).map(|begun| {
+                            let place = begun.place();
+                            recording = Some(begun);
+                            Some(place)
+                        }),
+                    };
+                    let _ = reply.send(result);
+                }
                 Some(Order::Snapshot(reply)) => {
                     let log_problem = log.borrow().problem();
                     let _ = reply.send(Snapshot { status: hub.status(), pid: hub.pid(), http: web.http(), log_problem });
@@ -266,8 +292,30 @@ async fn work(plan: Plan, mut orders: mpsc::UnboundedReceiver<Order>) -> Result<
             () = signs.changed.notified() => {}
         }
     };
+    // Its last words are recorded as well.
+    let observed = hub.downgrade();
     end(hub, &signs, sessions, web, patience).await;
+    if let Some(recording) = recording {
+        recording.end(observed.get().as_ref());
+    }
     Ok(())
+}
+
+/// Values of variables, and of headers, that are secret by their names.
+fn secrets_of(source: &Source) -> Vec<String> {
+    let is_secret = |name: &str| mcp_capture::redact::is_secret_name(name);
+    match source {
+        Source::Child(spec) | Source::Dummy(spec) => {
+            let text = |(name, value): &(_, std::ffi::OsString)| {
+                let name: &std::ffi::OsString = name;
+                Some((name.to_str()?, value.to_str()?)).filter(|(name, _)| is_secret(name)).map(|(_, value)| value.to_owned())
+            };
+            spec.env.iter().filter_map(text).collect()
+        }
+        Source::Remote(remote) => {
+            remote.headers.iter().filter(|(name, _)| is_secret(name)).map(|(_, value)| value.clone()).collect()
+        }
+    }
 }
 
 /// Takes what a server says beside the protocol: where it said it, and the line.
@@ -301,6 +349,7 @@ async fn refuse_all(orders: &mut mpsc::UnboundedReceiver<Order>, reports: &mpsc:
                 let status = Status { state: "failed".to_owned(), reason: Some(text.to_owned()), ..Status::default() };
                 let _ = reply.send(Snapshot { status, ..Snapshot::default() });
             }
+            Order::Record(_, reply) => drop(reply.send(Err(text.to_owned()))),
             Order::End(_) | Order::Panicked(_) => return,
             Order::Start | Order::Lifetime(_) | Order::HandOver => {}
         }

@@ -14,6 +14,13 @@ pub enum Request {
         /// Its name.
         name: String,
     },
+    /// Record what a server and its clients say, until its end or until it is enough.
+    Record {
+        /// Its name.
+        name: String,
+        /// It is enough.
+        stop: bool,
+    },
     /// End a server, or all and the daemon.
     Stop {
         /// Its name.
@@ -38,6 +45,13 @@ pub enum Reply {
     Status(Box<Report>),
     /// A URL.
     Url(String),
+    /// Where it is recorded.
+    Recording {
+        /// The capture's session.
+        session: String,
+        /// The first file.
+        path: std::path::PathBuf,
+    },
     /// Names of what was ended, started or removed.
     Done(Vec<String>),
     /// No: an exit code and why.

@@ -18,6 +18,7 @@ pub mod private;
 pub mod proc;
 pub mod process;
 pub mod pump;
+pub mod signals;
 mod sys;
 pub mod which;
 pub mod write;

@@ -88,3 +88,15 @@ fn resident(pid: u32) -> Option<u64> {
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;
     Some(kilobytes * 1024)
 }
+
+/// The process that started this one, and the name of its program where that can be learned (Linux).
+pub fn parent() -> (Option<u32>, Option<String>) {
+    #[cfg(unix)]
+    {
+        let pid = std::os::unix::process::parent_id();
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok();
+        (Some(pid), name.map(|name| name.trim_end().to_owned()).filter(|name| !name.is_empty()))
+    }
+    #[cfg(not(unix))]
+    (None, None)
+}

@@ -99,6 +99,13 @@ impl Child {
         Ok(status)
     }
 
+    /// Waits until it ends by itself. What it started is left alone.
+    pub fn wait(&mut self) -> io::Result<ExitStatus> {
+        let status = self.inner.wait()?;
+        self.is_reaped = true;
+        Ok(status)
+    }
+
     /// Waits until it ends or the time is up.
     pub fn wait_timeout(&mut self, timeout: Duration) -> io::Result<Option<ExitStatus>> {
         let deadline = Instant::now() + timeout;

@@ -17,16 +17,52 @@ pub fn read_input(buffer: &mut [u8]) -> io::Result<usize> {
 
 /// Writes all of it to standard output.
 #[cfg(unix)]
-pub fn write_output(mut bytes: &[u8]) -> io::Result<()> {
+pub fn write_output(bytes: &[u8]) -> io::Result<()> {
+    write_all(rustix::stdio::stdout(), bytes)
+}
+
+/// Writes all of it to standard error.
+#[cfg(unix)]
+pub fn write_errors(bytes: &[u8]) -> io::Result<()> {
+    write_all(rustix::stdio::stderr(), bytes)
+}
+
+#[cfg(unix)]
+fn write_all(fd: std::os::fd::BorrowedFd<'static>, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
-        match rustix::io::write(rustix::stdio::stdout(), bytes) {
+        match rustix::io::write(fd, bytes) {
             Ok(written) => bytes = &bytes[written..],
             Err(rustix::io::Errno::INTR) => {}
-            Err(rustix::io::Errno::AGAIN) => wait(rustix::stdio::stdout(), rustix::event::PollFlags::OUT)?,
+            Err(rustix::io::Errno::AGAIN) => wait(fd, rustix::event::PollFlags::OUT)?,
             Err(e) => return Err(e.into()),
         }
     }
     Ok(())
+}
+
+/// Lets go of standard input, so that whoever writes to it learns that nobody reads. (The number stays taken: a file that is
+/// opened later must not become it.)
+#[cfg(unix)]
+pub fn close_input() {
+    if let Ok(null) = std::fs::File::open("/dev/null") {
+        let _ = rustix::stdio::dup2_stdin(&null);
+    }
+}
+
+/// Lets go of standard output, so that its reader sees the end.
+#[cfg(unix)]
+pub fn close_output() {
+    if let Ok(null) = std::fs::File::options().write(true).open("/dev/null") {
+        let _ = rustix::stdio::dup2_stdout(&null);
+    }
+}
+
+/// Lets go of standard error, so that its reader sees the end.
+#[cfg(unix)]
+pub fn close_errors() {
+    if let Ok(null) = std::fs::File::options().write(true).open("/dev/null") {
+        let _ = rustix::stdio::dup2_stderr(&null);
+    }
 }
 
 /// Whoever made the pipe may have made it one that never waits: then we do.
@@ -52,3 +88,21 @@ pub fn write_output(bytes: &[u8]) -> io::Result<()> {
     io::Write::write_all(&mut stdout, bytes)?;
     io::Write::flush(&mut stdout)
 }
+
+/// Writes all of it to standard error.
+#[cfg(not(unix))]
+pub fn write_errors(bytes: &[u8]) -> io::Result<()> {
+    io::Write::write_all(&mut io::stderr().lock(), bytes)
+}
+
+/// Lets go of standard input: not before the process ends, without `unsafe`.
+#[cfg(not(unix))]
+pub fn close_input() {}
+
+/// Lets go of standard output: not before the process ends, without `unsafe`.
+#[cfg(not(unix))]
+pub fn close_output() {}
+
+/// Lets go of standard error: not before the process ends, without `unsafe`.
+#[cfg(not(unix))]
+pub fn close_errors() {}

@@ -5,6 +5,8 @@
 //! server side's [upstream](upstream), all on one thread, so that nothing here needs a lock. [`shared`] is the route by which
 //! many clients use one server. What was seen goes to [`observe`], which never holds up a frame.
 //!
+//! [`tap`] is the wrapper around one server of one client: it needs no hub, and no runtime.
+//!
 //! It knows nothing of clients' files, of the terminal, or of how processes of ours find each other.
 
 pub mod hub;
@@ -13,5 +15,6 @@ pub mod outlet;
 pub mod route;
 pub mod shared;
 pub mod status;
+pub mod tap;
 pub mod transport;
 pub mod upstream;

@@ -75,6 +75,13 @@ impl Observers {
         self.watched.set(true);
     }
 
+    /// One less.
+    pub fn remove(&self, observer: &Rc<dyn Observer>) {
+        let mut all = self.all.borrow_mut();
+        all.retain(|other| !Rc::ptr_eq(other, observer));
+        self.watched.set(!all.is_empty());
+    }
+
     fn number(&self) -> u64 {
         self.sequence.set(self.sequence.get() + 1);
         self.sequence.get()

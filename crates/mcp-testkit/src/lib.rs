@@ -5,3 +5,5 @@ pub mod fault;
 pub mod install;
 pub mod model;
 pub mod sandbox;
+#[cfg(unix)]
+pub mod transparency;

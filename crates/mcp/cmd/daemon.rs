@@ -26,7 +26,7 @@ use crate::ui::{BAD, count};
 /// One daemon serves all shared servers of a user. It starts with the first of them and leaves a minute after the last.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  mcp daemon status                 what runs, for whom, how fast\n  mcp daemon url docs               an address for clients that take one\n  mcp daemon logs -f docs           what the server says\n  mcp daemon stop docs              end one; `--all` ends all and the daemon\n  mcp daemon enable                 start the servers that stay at login\n\nExit codes: 1 nothing of that name is running, 4 the daemon does not answer"
+    after_help = "Examples:\n  mcp daemon status                 what runs, for whom, how fast\n  mcp daemon url docs               an address for clients that take one\n  mcp daemon logs -f docs           what the server says\n  mcp daemon record docs            what is said, into a capture\n  mcp daemon stop docs              end one; `--all` ends all and the daemon\n  mcp daemon enable                 start the servers that stay at login\n\nExit codes: 1 nothing of that name is running, 4 the daemon does not answer"
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -42,6 +42,15 @@ enum Daemon {
         /// The server
         #[arg(add = ArgValueCompleter::new(complete::running_servers))]
         name: String,
+    },
+    /// Record what a server and its clients say, on both sides of the daemon; prints the capture's file
+    Record {
+        /// The server
+        #[arg(add = ArgValueCompleter::new(complete::running_servers))]
+        name: String,
+        /// It is enough
+        #[arg(long)]
+        stop: bool,
     },
     /// Start the servers that stay, or one of them
     Start {
@@ -109,6 +118,7 @@ pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
     match &args.command {
         Daemon::Status(args) => status(ctx, args),
         Daemon::Url { name } => url(ctx, &place, name),
+        Daemon::Record { name, stop } => record(ctx, &place, name, *stop),
         Daemon::Start { name } => start(ctx, &place, name.as_deref()),
         Daemon::Stop { name, .. } => stop(ctx, &place, name.as_deref()),
         Daemon::Restart => {
@@ -192,6 +202,20 @@ fn url(ctx: &Ctx, place: &Place, name: &str) -> Result<Exit, Failure> {
     if let Reply::Url(url) = accepted(reply)? {
         ctx.ui.out(url);
         ctx.ui.note(format_args!("Whoever knows it can use `{name}`. It stays until `mcp daemon stop {name}`"));
+    }
+    Ok(Exit::Done)
+}
+
+fn record(ctx: &Ctx, place: &Place, name: &str, stop: bool) -> Result<Exit, Failure> {
+    let request = Request::Record { name: name.to_owned(), stop };
+    let reply = client::ask(place, &request).map_err(asked)?.ok_or_else(none_runs)?;
+    if let Reply::Recording { path, .. } = accepted(reply)? {
+        ctx.ui.out(path.display());
+        ctx.ui.note(if stop {
+            "Nothing more is recorded".to_owned()
+        } else {
+            format!("Recorded until the server ends, or `mcp daemon record {name} --stop`")
+        });
     }
     Ok(Exit::Done)
 }

@@ -14,6 +14,7 @@ pub(crate) mod run_once;
 pub(crate) mod serve;
 pub(crate) mod share;
 pub(crate) mod switch;
+pub(crate) mod tap;
 pub(crate) mod trace;
 pub(crate) mod undo;
 pub(crate) mod uninstall;

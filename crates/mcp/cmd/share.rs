@@ -115,7 +115,7 @@ pub(crate) fn unshare(ctx: &Ctx, args: &UnshareArgs) -> Result<Exit, Failure> {
                 let fits = |after: &str| is_unshared(&site, after, &planned);
                 let exact = text
                     .filter(|_| planned.outcome == Outcome::Unshared)
-                    .and_then(|text| undo::unshare_exactly(&records, &site.path, text, &planned, fits));
+                    .and_then(|text| undo::relaunch_exactly("share", &records, &site.path, text, &planned, fits));
                 Ok(exact.unwrap_or_else(|| Step::planned(planned)))
             })
         })

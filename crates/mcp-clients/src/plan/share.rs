@@ -45,7 +45,7 @@ impl Work<'_> {
                 words.push(self.spell(&stdio.command, Part::Args)?);
                 words.extend(words_of(shape, self.launch_in(&old)).into_iter().skip(rest));
                 let relaunched = self.with_words(shape, &old, &words);
-                self.with_home(shape, relaunched, how)?
+                self.with_home(shape, relaunched, how.home.as_ref())?
             }
             _ => self.with_launch(name, &old, self.wrapped(how, inner), &mut notes)?,
         };
@@ -114,23 +114,23 @@ impl Work<'_> {
         })
     }
 
-    fn stdio_of(&self, launch: &Launch) -> Option<&StdioShape> {
+    pub(super) fn stdio_of(&self, launch: &Launch) -> Option<&StdioShape> {
         self.client.entry.stdio.as_ref().filter(|_| matches!(launch, Launch::Stdio(_)))
     }
 
     /// The part of an entry that says how the server is reached.
-    fn launch_in<'v>(&self, entry: &'v Value) -> &'v Value {
+    pub(super) fn launch_in<'v>(&self, entry: &'v Value) -> &'v Value {
         let nested = self.client.entry.nested.as_deref().and_then(|key| entry.get(key));
         nested.filter(|v| matches!(v, Value::Object(_))).unwrap_or(entry)
     }
 
     /// A program and its arguments as the client spells them.
-    fn spelled(&self, words: &[Text]) -> Result<Vec<Value>, PlanError> {
+    pub(super) fn spelled(&self, words: &[Text]) -> Result<Vec<Value>, PlanError> {
         let part = |i| if i == 0 { Part::Command } else { Part::Args };
         words.iter().enumerate().map(|(i, word)| self.spell(word, part(i))).collect()
     }
 
-    fn spell(&self, text: &Text, part: Part) -> Result<Value, PlanError> {
+    pub(super) fn spell(&self, text: &Text, part: Part) -> Result<Value, PlanError> {
         let variables = &self.client.entry.variables;
         let syntax = if variables.within.contains(&part) { variables.syntax } else { Syntax::None };
         let refused = |why: String| {
@@ -144,7 +144,7 @@ impl Work<'_> {
     }
 
     /// The entry with another program and other arguments in the places it has them.
-    fn with_words(&self, shape: &StdioShape, entry: &Value, words: &[Value]) -> Value {
+    pub(super) fn with_words(&self, shape: &StdioShape, entry: &Value, words: &[Value]) -> Value {
         let put = |launch: &Value| {
             let mut launch = launch.clone();
             if shape.command_is_list {
@@ -164,8 +164,8 @@ impl Work<'_> {
     }
 
     /// The entry with the variable that leads to our own directories, unless it has one.
-    fn with_home(&self, shape: &StdioShape, entry: Value, how: &RunOnce) -> Result<Value, PlanError> {
-        let Some(home) = &how.home else { return Ok(entry) };
+    pub(super) fn with_home(&self, shape: &StdioShape, entry: Value, home: Option<&String>) -> Result<Value, PlanError> {
+        let Some(home) = home else { return Ok(entry) };
         let home = self.spell(&Text::literal(home), Part::Env)?;
         Ok(within(&entry, self.client.entry.nested.as_deref(), |launch| {
             let mut launch = launch.clone();
@@ -219,7 +219,7 @@ pub(super) fn differ_in_sharing(have: &Launch, want: &Launch) -> Option<bool> {
 }
 
 /// The program and its arguments, as they are spelled.
-fn words_of(shape: &StdioShape, launch: &Value) -> Vec<Value> {
+pub(super) fn words_of(shape: &StdioShape, launch: &Value) -> Vec<Value> {
     let list = |key: &str| launch.get(key).and_then(Value::as_array).unwrap_or_default().to_vec();
     if shape.command_is_list {
         return list(&shape.command);
@@ -227,7 +227,7 @@ fn words_of(shape: &StdioShape, launch: &Value) -> Vec<Value> {
     launch.get(&shape.command).cloned().into_iter().chain(list(&shape.args)).collect()
 }
 
-fn without_home(shape: &StdioShape, entry: &Value, nested: Option<&str>) -> Value {
+pub(super) fn without_home(shape: &StdioShape, entry: &Value, nested: Option<&str>) -> Value {
     within(entry, nested, |launch| {
         let mut launch = launch.clone();
         for key in &shape.env.0 {

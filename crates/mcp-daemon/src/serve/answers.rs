@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use mcp_capture::event::Header;
 use mcp_os::proc;
 use tokio::sync::oneshot;
 
@@ -10,12 +11,17 @@ use super::door::Caller;
 use super::isolation;
 use super::registry::Refusal;
 use super::{Daemon, log_line};
-use crate::backend::{Joining, Order, Snapshot};
+use crate::backend::{Joining, Order, Snapshot, Where};
 use crate::call::{Call, Lifetime};
 use crate::control::{self, Reply, Request};
 use crate::hello::{Answer, Head, Why};
 use crate::identity::Identity;
 use crate::ticket::Ticket;
+
+/// The program and its arguments, or the address.
+fn command_of(record: &crate::store::Record) -> Vec<String> {
+    record.program.iter().chain(&record.args).chain(&record.url).cloned().collect()
+}
 
 /// The largest first message that is waited for before a server is chosen.
 const LONGEST: usize = 64 << 20;
@@ -161,6 +167,7 @@ impl Daemon {
         match request {
             Request::Status => Reply::Status(Box::new(self.report().await)),
             Request::Url { name } => self.url(&name).await,
+            Request::Record { name, stop } => self.set_recording(&name, stop).await,
             Request::Stop { name: Some(name) } => self.stop(&name).await,
             Request::Stop { name: None } => {
                 Reply::Done(self.stop_all(&Why::End(0, "the daemon was stopped by `mcp daemon stop`".to_owned())).await)
@@ -209,6 +216,31 @@ impl Daemon {
                 Reply::Url(url)
             }
             Ok(Err(text)) => Reply::No { exit: 4, text },
+            _ => Reply::No { exit: 4, text: format!("`{name}` ended just now") },
+        }
+    }
+
+    async fn set_recording(self: &Rc<Self>, name: &str, stop: bool) -> Reply {
+        let Some(identity) = self.find(name) else { return self.unknown(name) };
+        let root = self.dirs.state.join("captures");
+        let (sender, receiver) = oneshot::channel();
+        let sent = self.servers.borrow().get(&identity).is_some_and(|server| {
+            let header = Header {
+                program: self.version.clone(),
+                server: server.name.clone(),
+                command: command_of(&server.record),
+                cwd: server.record.cwd.clone(),
+                transport: "stdio".to_owned(),
+                recorder: "daemon".to_owned(),
+                hops: vec!["client".to_owned(), "server".to_owned()],
+                ..Header::default()
+            };
+            server.orders.send(Order::Record((!stop).then_some((header, root)), sender)).is_ok()
+        });
+        match receiver.await {
+            Ok(Ok(Some(Where { session, path }))) if sent => Reply::Recording { session, path },
+            Ok(Ok(None)) => Reply::No { exit: 1, text: format!("`{name}` is not being recorded") },
+            Ok(Err(text)) => Reply::No { exit: 3, text },
             _ => Reply::No { exit: 4, text: format!("`{name}` ended just now") },
         }
     }

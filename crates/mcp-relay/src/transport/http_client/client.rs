@@ -33,6 +33,20 @@ pub(super) fn build(url: &Url, connect_timeout: Duration) -> Result<reqwest::Cli
     builder.build()
 }
 
+/// Sets up a client that adds nothing of its own to what it is given, for passing on what others say.
+pub(super) fn build_bare(url: &Url) -> Result<reqwest::Client, reqwest::Error> {
+    install_ring();
+    let mut builder = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .pool_idle_timeout(IDLE)
+        .tcp_keepalive(Duration::from_secs(30))
+        .tcp_nodelay(true);
+    if is_loopback(url) {
+        builder = builder.no_proxy();
+    }
+    builder.build()
+}
+
 /// rustls asks for a provider of cryptography to be named once for the whole process.
 pub(super) fn install_ring() {
     static ONCE: Once = Once::new();

@@ -33,6 +33,11 @@ mod relist;
 mod session;
 pub mod tokens;
 
+/// A client for a proxy: see [`client::build_bare`].
+pub(crate) fn outgoing(url: &reqwest::Url) -> Result<reqwest::Client, reqwest::Error> {
+    client::build_bare(url)
+}
+
 /// Which server, and what to send along.
 #[derive(Clone)]
 pub struct RemoteOptions {

@@ -40,8 +40,8 @@ fn refused<T>(status: StatusCode, reason: impl Into<String>) -> Result<T, Refuse
     Err(Refused { status, reason: reason.into() })
 }
 
-/// Judges a request by everything but its method and body.
-pub(super) fn admit<'a>(options: &HttpOptions, heads: &Heads<'_>, uri: &'a Uri, local: IpAddr) -> Result<Target<'a>, Refused> {
+/// Judges where a request comes from.
+pub(super) fn admit_source(options: &HttpOptions, heads: &Heads<'_>, uri: &Uri, local: IpAddr) -> Result<(), Refused> {
     if heads.is_ambiguous {
         return refused(StatusCode::BAD_REQUEST, "one of the headers Host, Origin and Authorization appears twice");
     }
@@ -58,6 +58,12 @@ pub(super) fn admit<'a>(options: &HttpOptions, heads: &Heads<'_>, uri: &'a Uri, 
     {
         return refused(StatusCode::FORBIDDEN, "the header Origin names a page that was not allowed");
     }
+    Ok(())
+}
+
+/// Judges a request by everything but its method and body.
+pub(super) fn admit<'a>(options: &HttpOptions, heads: &Heads<'_>, uri: &'a Uri, local: IpAddr) -> Result<Target<'a>, Refused> {
+    admit_source(options, heads, uri, local)?;
     let Some(target) = locate(&options.path, uri.path()) else {
         return refused(StatusCode::NOT_FOUND, format!("there is nothing here; the path is {}", options.path));
     };

@@ -122,6 +122,16 @@ impl Default for HttpOptions {
     }
 }
 
+/// Judges where a request comes from, as [`serve`] does with these options; says why it is not let in.
+pub(crate) fn admit_source(
+    options: &HttpOptions,
+    headers: &hyper::HeaderMap,
+    uri: &hyper::Uri,
+    local: std::net::IpAddr,
+) -> Result<(), (StatusCode, String)> {
+    gate::admit_source(options, &Heads::read(headers), uri, local).map_err(|refused| (refused.status, refused.reason))
+}
+
 /// What is open, for a status page and for tests that look for leaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HttpStatus {

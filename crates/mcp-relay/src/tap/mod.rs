@@ -1,0 +1,183 @@
+//! A wrapper around one server that passes every byte on and keeps a copy of what was said.
+//!
+//! Standard input and output are moved by two threads that block in `read` and `write`: no runtime, no parser, one copy
+//! for the capture. A chunk is passed on as it came, whole line or not; lines are cut only to be numbered, and a message has its
+//! number before its last byte is passed on. When somebody who watches wants to act ([`control`]), the [`lane`] concerned
+//! is armed: then whole messages are gathered and asked about ([`rules`]) before they go on. Until then that costs one atomic
+//! load for each chunk.
+//!
+//! It is here and not in a crate of its own because it is one of the pipeline's routes; it shares no code with tokio.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mcp_os::guard::Guard;
+use mcp_os::process::{self, Child, SpawnError};
+use mcp_os::signals::{self, Ending};
+
+pub mod control;
+mod cutter;
+pub mod http;
+mod lane;
+mod meeting;
+mod pump;
+mod restart;
+mod rules;
+mod shared;
+mod tape;
+
+pub use meeting::Meeting;
+pub use tape::{Recording, Tape};
+
+use pump::Pump;
+use shared::Shared;
+
+/// What to wrap, and how.
+#[derive(Clone, Debug, Default)]
+pub struct Spec {
+    /// The program that is the server.
+    pub program: OsString,
+    /// Its arguments.
+    pub args: Vec<OsString>,
+    /// How it is recorded.
+    pub recording: Recording,
+    /// Where those who want to act find us; `None`: nobody can.
+    pub meeting: Option<PathBuf>,
+    /// The program that is the orphan guard (`PROGRAM util guard`); without one, a server may outlive a wrapper that was
+    /// killed so that it could not clean up.
+    pub guard: Option<PathBuf>,
+}
+
+/// So long the pumps have to reach the end of what an ended server left behind while they find nothing to pass on: somebody
+/// else may hold its output open for good.
+const LINGER: Duration = Duration::from_millis(250);
+/// So long a capture may take to be written when everything else is over.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Runs the server between our standard input and output until it ends; says how.
+pub fn run(spec: &Spec) -> Result<Ending, SpawnError> {
+    // The server first: it is what takes time, and it must not inherit that signals are held back.
+    let mut child = start(spec)?;
+    let held = signals::hold();
+    let opened = Tape::open(&spec.recording, &words(spec), "stdio");
+    let shared = Arc::new(Shared::new(opened.tape.clone(), spec, child.id()));
+    opened.tape.process_started(child.id());
+    shared.to_server.connect(child.stdin.take().map(|pipe| Box::new(pipe) as lane::Downstream));
+    shared.to_client.connect(Some(Box::new(pump::Output)));
+    let pumps = [Pump::input(&shared), Pump::output(&shared, child.stdout.take()), Pump::errors(&shared, child.stderr.take())];
+    if let Some(held) = held {
+        let shared = Arc::clone(&shared);
+        spawn("signals", move || pass_signals_on(&held, &shared));
+    }
+    let guard = spec.guard.clone().map(|program| {
+        let (send, receive) = std::sync::mpsc::channel();
+        let pid = child.id();
+        // Beside the first messages, not before them.
+        spawn("guard", move || drop(send.send(guarded(&program, pid))));
+        receive
+    });
+    let mut guard = guard.map(Later::Waiting);
+    // Without a capture nobody can know of the session.
+    let meeting = spec.meeting.clone().filter(|_| opened.is_recording());
+    let door = meeting.and_then(|dir| control::serve(&shared, dir, &opened.session));
+    let status = loop {
+        let status = child.wait();
+        if let Some(guard) = guard.as_mut().and_then(Later::get) {
+            let _ = guard.remove(child.id());
+        }
+        let is_restart = shared.wants_restart();
+        let unanswered = if is_restart {
+            wait_for(&pumps[1..2]);
+            opened.unanswered()
+        } else {
+            Vec::new()
+        };
+        opened.tape.process_ended(child.id(), status.as_ref().ok().copied());
+        if !is_restart {
+            break status;
+        }
+        match restart::again(spec, &shared, &unanswered) {
+            Ok(next) => child = next,
+            Err(error) => {
+                say(&format!("cannot restart: {error}"));
+                break status;
+            }
+        }
+        if let Some(guard) = guard.as_mut().and_then(Later::get) {
+            let _ = guard.add(child.id());
+        }
+    };
+    shared.is_over();
+    wait_for(&pumps[1..]);
+    drop(door);
+    opened.finish(PATIENCE);
+    Ok(status.map_or(Ending::Code(1), Ending::of))
+}
+
+fn start(spec: &Spec) -> Result<Child, SpawnError> {
+    process::spawn(&process::Spec { program: spec.program.clone(), args: spec.args.clone(), ..process::Spec::default() })
+}
+
+fn words(spec: &Spec) -> Vec<String> {
+    std::iter::once(&spec.program).chain(&spec.args).map(|word| word.to_string_lossy().into_owned()).collect()
+}
+
+/// Starts a thread with a small stack: what these do needs little.
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::Builder::new().name(name.to_owned()).stack_size(256 * 1024).spawn(work);
+    if let Err(error) = thread {
+        say(&format!("cannot start a thread: {error}"));
+    }
+}
+
+/// One line on standard error, which belongs to the server: only for trouble.
+fn say(text: &str) {
+    let _ = mcp_os::pump::write_errors(format!("mcp tap: {text}\n").as_bytes());
+}
+
+fn guarded(program: &std::path::Path, pid: u32) -> Option<Guard> {
+    let guard = Guard::start(program).and_then(|guard| guard.add(pid).map(|()| guard));
+    guard.map_err(|error| say(&format!("{error}: the server will outlive this process if it is killed with SIGKILL"))).ok()
+}
+
+/// A value another thread is making.
+enum Later<T> {
+    Waiting(std::sync::mpsc::Receiver<Option<T>>),
+    Here(Option<T>),
+}
+
+impl<T> Later<T> {
+    fn get(&mut self) -> Option<&T> {
+        if let Self::Waiting(receive) = self {
+            *self = Self::Here(receive.recv().ok().flatten());
+        }
+        match self {
+            Self::Here(value) => value.as_ref(),
+            Self::Waiting(_) => None,
+        }
+    }
+}
+
+fn pass_signals_on(held: &signals::Held, shared: &Shared) {
+    use std::io::IsTerminal as _;
+    while let Some(signal) = held.next() {
+        // The server has a group of its own, so that what a terminal sends to everybody in front reaches it through us alone.
+        let is_for_all = signals::is_of_terminal(signal) && std::io::stderr().is_terminal();
+        signals::send(shared.pid(), signal, is_for_all);
+    }
+}
+
+/// Waits until all has been passed on.
+fn wait_for(pumps: &[Pump]) {
+    let mut quiet = Instant::now();
+    while pumps.iter().any(|pump| !pump.is_done()) {
+        if pumps.iter().any(Pump::is_writing) {
+            quiet = Instant::now();
+        } else if quiet.elapsed() > LINGER {
+            return;
+        }
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
