@@ -205,7 +205,12 @@ impl Rule {
     /// Where the specification of a revision says so: of the newest it holds for, where none is known.
     pub fn link(&self, revision: Option<Revision>) -> String {
         let revision = revision.filter(|known| self.holds_for(Some(*known))).unwrap_or(self.until);
-        let page = if revision.is_modern() { modern_page(self.page) } else { self.page };
+        let page = match self.page {
+            page if revision.is_modern() => modern_page(page),
+            // These revisions have no such page.
+            "schema" | "changelog" if revision < Revision::R2025_06 => "basic",
+            page => page,
+        };
         format!("{SPECIFICATION}{}/{page}", revision.name())
     }
 
@@ -229,6 +234,8 @@ fn modern_page(page: &'static str) -> &'static str {
         "basic/transports" => "basic/transports/streamable-http",
         "basic/utilities/progress" => "basic/patterns/progress",
         "basic/utilities/cancellation" => "basic/patterns/cancellation",
+        // Tasks are an extension, whose pages are elsewhere.
+        "basic/utilities/tasks" => "basic/patterns",
         other => other,
     }
 }

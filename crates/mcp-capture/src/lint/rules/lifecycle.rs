@@ -110,7 +110,7 @@ static MIXED: Rule = Rule::new(
     "mixed-eras",
     Sequence,
     Warning,
-    "basic/versioning",
+    "basic/lifecycle",
     "One conversation mixes `initialize` with requests that bring their own revision",
     "A server that was opened with `initialize` treats everything after it so, or refuses what looks otherwise; which of both \
      differs from library to library.",
