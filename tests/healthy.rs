@@ -7,13 +7,14 @@
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 #[path = "matrix/cast.rs"]
+#[allow(dead_code, reason = "the matrix needs more of it")]
 mod cast;
 #[path = "peers/mod.rs"]
 mod peers;
 
 use std::{process::ExitCode, time::Duration};
 
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::Arguments;
 use mcp_testkit::sandbox::Sandbox;
 
 use self::{

@@ -9,6 +9,9 @@ use mcp_capture::{Direction, Flags, Hop, Session};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+use mcp_capture::event::Mark;
+
+use super::overlay::Overlay;
 use super::*;
 use crate::testing::{described, event, letters, shot};
 use crate::theme::Background;
@@ -120,8 +123,7 @@ struct Driven {
 impl Driven {
     fn new(theme: Theme) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let mut driven =
-            Self { app: App::new(theme, Inbox::default(), Vec::new(), 0), effects: Vec::new(), directory: directory };
+        let mut driven = Self { app: App::new(theme, Inbox::default(), Vec::new(), 0), effects: Vec::new(), directory };
         driven.take(Msg::Resize(120, 36));
         driven
     }
