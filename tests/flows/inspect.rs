@@ -21,6 +21,7 @@ fn a_filter_with_a_mistake_is_refused_before_anything_starts() {
 mod on_a_terminal {
     use std::io::{BufRead as _, BufReader, Write as _};
     use std::process::Stdio;
+    use std::time::Duration;
 
     use crate::home::Home;
     use crate::terminal::terminal;
@@ -70,13 +71,11 @@ mod on_a_terminal {
         command.args(["tap", "--name", "calc", "--client", "test", "--", env!("CARGO_BIN_EXE_mcp"), "serve", "calculator"]);
         let mut tap = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut input = tap.stdin.take().unwrap();
-        let mut output = BufReader::new(tap.stdout.take().unwrap());
+        let output = BufReader::new(tap.stdout.take().unwrap());
+        let (heard, said) = std::sync::mpsc::channel();
+        std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| heard.send(line)));
         let mut say = |text: &str| writeln!(input, "{text}").unwrap();
-        let mut answer = || {
-            let mut line = String::new();
-            output.read_line(&mut line).unwrap();
-            line
-        };
+        let answer = || said.recv_timeout(Duration::from_secs(20)).expect("an answer comes");
         say(
             r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"test","version":"1"}}}"#,
         );
@@ -85,7 +84,7 @@ mod on_a_terminal {
         let screen = terminal(&home, "hold", "inspect latest").expect("tmux was there a moment ago");
         screen.wait("notifications/initialized");
         screen.wait("b breakpoint");
-        screen.keys(&["b", "C-u", "tool:add", "Enter"]);
+        screen.keys(&["b", "C-u", "tool:add dir:in", "Enter"]);
         screen.wait("rules 1");
         say(r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"add","arguments":{"a":1,"b":2}}}"#);
         screen.wait("HELD 1");

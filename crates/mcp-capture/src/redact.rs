@@ -6,6 +6,7 @@
 //! JSON stays JSON. Text without a secret is not touched, and mostly not even walked.
 
 use std::hash::{BuildHasher as _, RandomState};
+use std::sync::OnceLock;
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use bytes::Bytes;
@@ -48,8 +49,9 @@ const ASSIGNED: &str = r#"(?i-u)([a-z0-9_.-]{3,40})["']?[ \t]{0,4}[:=][ \t]{0,4}
 /// What replaces secrets. Equal secrets get equal replacements as long as one redactor makes them.
 pub struct Redactor {
     values: Option<AhoCorasick>,
-    shapes: Regex,
-    assigned: Regex,
+    /// Compiled when there is first something to look at: that takes longer than all else at the start of a wrapper.
+    shapes: OnceLock<Regex>,
+    assigned: OnceLock<Regex>,
     /// Whether there can be a secret at all: one pass over most messages, and nothing more.
     hints: AhoCorasick,
     names: names::Names,
@@ -102,14 +104,15 @@ impl Redactor {
         let values = if patterns.is_empty() { None } else { build(MatchKind::LeftmostLongest, &patterns, false).ok() };
         let names = names::Names::with(names);
         let hints = build(MatchKind::Standard, &names.hints(), true).expect("a few short words fit any automaton");
-        Self {
-            values,
-            shapes: Regex::new(SHAPES).expect("the expression is a constant and a test compiles it"),
-            assigned: Regex::new(ASSIGNED).expect("the expression is a constant and a test compiles it"),
-            hints,
-            names,
-            seed: RandomState::new(),
-        }
+        Self { values, shapes: OnceLock::new(), assigned: OnceLock::new(), hints, names, seed: RandomState::new() }
+    }
+
+    fn shapes(&self) -> &Regex {
+        self.shapes.get_or_init(|| Regex::new(SHAPES).expect("the expression is a constant and a test compiles it"))
+    }
+
+    fn assigned(&self) -> &Regex {
+        self.assigned.get_or_init(|| Regex::new(ASSIGNED).expect("the expression is a constant and a test compiles it"))
     }
 
     /// The text with its secrets replaced; `None` if it has none.

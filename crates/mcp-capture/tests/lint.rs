@@ -38,7 +38,11 @@ fn transcripts(dir: &Path, beginning: &str) -> Vec<(PathBuf, String)> {
 }
 
 fn told(findings: &[Finding]) -> String {
-    findings.iter().map(|finding| format!("  {}: {} at {}\n", finding.rule.id, finding.message, finding.path)).collect::<Vec<_>>().concat()
+    findings
+        .iter()
+        .map(|finding| format!("  {}: {} at {}\n", finding.rule.id, finding.message, finding.path))
+        .collect::<Vec<_>>()
+        .concat()
 }
 
 #[test]

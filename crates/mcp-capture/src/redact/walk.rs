@@ -38,7 +38,7 @@ impl Redactor {
         if let Some(values) = &self.values {
             hits.extend(values.find_iter(bytes).map(|found| found.range()));
         }
-        hits.extend(self.shapes.find_iter(bytes).map(|found| {
+        hits.extend(self.shapes().find_iter(bytes).map(|found| {
             let mut place = found.range();
             // A key in a JSON string may be followed by an escaped quote, whose backslash is not the key's.
             while place.end > place.start && bytes[place.end - 1] == b'\\' {
@@ -51,7 +51,7 @@ impl Redactor {
 
     fn in_text(&self, bytes: &[u8]) -> Option<Vec<u8>> {
         let mut cuts: Vec<Range<usize>> = self.hits(bytes);
-        for found in self.assigned.captures_iter(bytes) {
+        for found in self.assigned().captures_iter(bytes) {
             let (Some(name), Some(value)) = (found.get(1), found.get(2)) else { continue };
             if std::str::from_utf8(name.as_bytes()).is_ok_and(|name| self.names.is_secret(name)) {
                 cuts.push(value.range());
@@ -139,7 +139,7 @@ impl Redactor {
         let Some(text) = decoded(raw) else { return false };
         let has_value = self.values.as_ref().is_some_and(|values| values.is_match(text.as_bytes()));
         // Only an escaped letter can hide a shape: all that shapes are made of is spelt plainly otherwise.
-        has_value || (memchr::memmem::find(raw, b"\\u").is_some() && self.shapes.is_match(text.as_bytes()))
+        has_value || (memchr::memmem::find(raw, b"\\u").is_some() && self.shapes().is_match(text.as_bytes()))
     }
 
     /// `name=value` within a string: headers, command lines, addresses, JSON in a string.
