@@ -222,7 +222,7 @@ impl App {
                     ("answer", "the answer as JSON", CopyAs::Answer),
                     ("value", "the value under the cursor of the tree", CopyAs::Value),
                     ("path", "the path of that value", CopyAs::Path),
-                    ("mcp-call", "an `mcp call` command", CopyAs::McpCall),
+                    ("mcp-call", "a line for the command `call`, which is not there yet", CopyAs::McpCall),
                     ("curl", "a `curl` command", CopyAs::Curl),
                     ("test", "a case for `mcp verify`", CopyAs::Test),
                 ];

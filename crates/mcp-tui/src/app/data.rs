@@ -199,7 +199,7 @@ pub enum CopyAs {
     Value,
     /// The path of the cursor.
     Path,
-    /// A `mcp call` line.
+    /// A line for the command `call`, which is not there yet.
     McpCall,
     /// A `curl` line.
     Curl,

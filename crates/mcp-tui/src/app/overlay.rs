@@ -106,7 +106,7 @@ pub(super) const FORMATS: [(&str, &str); 8] = [
     ("html", "one page that works offline"),
     ("otlp", "traces for OpenTelemetry"),
     ("curl", "HTTP requests as commands"),
-    ("mcp-call", "the calls as `mcp call` commands"),
+    ("mcp-call", "the calls, for the command `call`, which is not there yet"),
     ("redacted", "a copy of the recording with secrets replaced"),
 ];
 

@@ -110,7 +110,7 @@ pub const BINDINGS: &[Binding] = &{
         row(C::Calls, &["E"], A::EditHeld, "edit the held message, then release it", "", G::Act),
         row(C::Calls, &["!"], A::Fault, "fault: delay, drop, error, truncate, duplicate, reorder, on a filter", "", G::Act),
         row(C::Calls, &["v"], A::Verify, "replay the marked calls and compare", "", G::Act),
-        row(C::Calls, &["y"], A::Copy, "copy as JSON, value, path, `mcp call` line, curl, test", "copy", G::Keep),
+        row(C::Calls, &["y"], A::Copy, "copy as JSON, value, path, command, curl, test", "copy", G::Keep),
         row(C::Calls, &["x"], A::Export, "export: jsonl, har, markdown, html, otlp, redacted bundle", "export", G::Keep),
         row(C::Calls, &["w"], A::WriteCassette, "write a recording that `mcp mock` can answer from", "", G::Keep),
         row(C::Calls, &["t"], A::Zoom, "timeline: next zoom", "", G::View),

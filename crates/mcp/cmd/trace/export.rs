@@ -19,7 +19,7 @@ use crate::report::Failure;
 ///
 /// `jsonl`: every record, a JSON object a line. `har`: HTTP Archive 1.2, for browsers' and other viewers. `markdown`: a report for an
 /// issue. `html`: one page with search and folding that needs no network. `otlp`: OpenTelemetry spans as OTLP/JSON. `curl`:
-/// commands that ask again, for sessions over HTTP. `mcp-call`: the same by `mcp call`. Secrets are as they were recorded:
+/// commands that ask again, for sessions over HTTP. `mcp-call`: the same for a command `call`, which is not there yet. Secrets are as they were recorded:
 /// replaced, unless that was switched off; see `mcp trace redact`.
 #[derive(Debug, clap::Args)]
 #[command(
