@@ -21,6 +21,7 @@ mod cmd {
     mod sources;
     mod switch;
     mod trace;
+    mod trace_check;
     mod undo;
 }
 

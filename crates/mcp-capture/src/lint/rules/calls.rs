@@ -199,7 +199,11 @@ fn unnamed(schema: &Schema, arguments: &Value) -> Option<String> {
     if !is_plain {
         return None;
     }
-    arguments.as_object()?.keys().find(|key| !properties.contains_key(*key)).cloned()
+    let required = schema.get("required").and_then(Value::as_array);
+    let is_named = |key: &String| {
+        properties.contains_key(key) || required.is_some_and(|all| all.iter().any(|name| name.as_str() == Some(key.as_str())))
+    };
+    arguments.as_object()?.keys().find(|key| !is_named(key)).cloned()
 }
 
 fn result(look: &mut Look<'_>, tool: Option<Arc<Tool>>) {
