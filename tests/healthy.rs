@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+#[allow(dead_code, reason = "the matrix makes a table of them, too")]
 #[path = "matrix/cast.rs"]
 mod cast;
 #[path = "peers/mod.rs"]

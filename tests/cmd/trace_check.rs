@@ -139,7 +139,8 @@ fn junit_has_a_case_for_each_rule() {
     assert!(!run.out.contains("<model>"));
     for tag in ["testsuites", "testsuite", "testcase", "failure", "system-out"] {
         let open = run.out.matches(&format!("<{tag} ")).count() + run.out.matches(&format!("<{tag}>")).count();
-        let empty = run.out.lines().filter(|line| line.trim_start().starts_with(&format!("<{tag} ")) && line.ends_with("/>")).count();
+        let empty =
+            run.out.lines().filter(|line| line.trim_start().starts_with(&format!("<{tag} ")) && line.ends_with("/>")).count();
         assert_eq!(open - empty, run.out.matches(&format!("</{tag}>")).count(), "{tag}");
     }
 }

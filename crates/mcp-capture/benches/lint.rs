@@ -21,17 +21,34 @@ fn recorded(dir: &std::path::Path) -> Session {
     say(ask, r#"{"jsonrpc":"2.0","id":"i","method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}"#.into());
     say(tell, r#"{"jsonrpc":"2.0","id":"i","result":{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"s","version":"1"}}}"#.into());
     say(ask, r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#.into());
-    let tool = |n: u32| format!(r#"{{"name":"tool_{n}","description":"finds things","inputSchema":{{"type":"object","properties":{{"query":{{"type":"string","minLength":1}},"limit":{{"type":"integer","minimum":0}}}},"required":["query"]}}}}"#);
+    let tool = |n: u32| {
+        format!(
+            r#"{{"name":"tool_{n}","description":"finds things","inputSchema":{{"type":"object","properties":{{"query":{{"type":"string","minLength":1}},"limit":{{"type":"integer","minimum":0}}}},"required":["query"]}}}}"#
+        )
+    };
     let tools: Vec<String> = (0..43).map(tool).collect();
     say(ask, r#"{"jsonrpc":"2.0","id":"l","method":"tools/list"}"#.into());
     say(tell, format!(r#"{{"jsonrpc":"2.0","id":"l","result":{{"tools":[{}]}}}}"#, tools.join(",")));
     for id in 0..FRAMES / 4 {
         let name = id % 43;
-        say(ask, format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"tool_{name}","arguments":{{"query":"panic in parser","limit":{id}}},"_meta":{{"progressToken":{id}}}}}}}"#));
+        say(
+            ask,
+            format!(
+                r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"tool_{name}","arguments":{{"query":"panic in parser","limit":{id}}},"_meta":{{"progressToken":{id}}}}}}}"#
+            ),
+        );
         for step in 1..3 {
-            say(tell, format!(r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{id},"progress":{step},"total":2}}}}"#));
+            say(
+                tell,
+                format!(
+                    r#"{{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{id},"progress":{step},"total":2}}}}"#
+                ),
+            );
         }
-        say(tell, format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"content":[{{"type":"text","text":"found {id} issues"}}]}}}}"#));
+        say(
+            tell,
+            format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"content":[{{"type":"text","text":"found {id} issues"}}]}}}}"#),
+        );
     }
     recorder.finish();
     Session::open(&path).unwrap()

@@ -241,12 +241,11 @@ impl Engine {
                 rules::lines::flush(talk, &mut self.out, stamp.hop);
                 rules::lines::batch(&all, place, talk, &mut self.out);
                 for (frame, span) in all.into_iter().zip(object::elements(std::str::from_utf8(&line).unwrap_or_default())) {
-                    match frame {
-                        Ok(frame) => self.message(entry, stamp, &frame, session),
-                        Err(_) => {
-                            let talk = self.talks.begin(key, has_gap);
-                            rules::lines::no_message(&line.slice(span), place, talk, &mut self.out, true);
-                        }
+                    if let Ok(frame) = frame {
+                        self.message(entry, stamp, &frame, session);
+                    } else {
+                        let talk = self.talks.begin(key, has_gap);
+                        rules::lines::no_message(&line.slice(span), place, talk, &mut self.out, true);
                     }
                 }
             }

@@ -63,7 +63,7 @@ impl Output {
         }
     }
 
-    pub(super) fn put(&mut self, rule: &'static Rule, revision: Option<Revision>, place: Place, said: Said<'_>) {
+    pub(super) fn put(&mut self, rule: &'static Rule, revision: Option<Revision>, place: Place, said: &Said<'_>) {
         if !rule.holds_for(revision) || !self.profile.wants(rule) {
             return;
         }
@@ -131,7 +131,7 @@ impl Look<'_> {
     pub(super) fn report_with(&mut self, rule: &'static Rule, path: &str, message: String, evidence: String, related: &[u64]) {
         let subject = self.subject();
         let place = Place::of(self.message.entry, &self.message.stamp);
-        self.out.put(rule, self.revision, place, Said { subject: &subject, path, message, evidence, related });
+        self.out.put(rule, self.revision, place, &Said { subject: &subject, path, message, evidence, related });
     }
 
     /// Reports once for each conversation.

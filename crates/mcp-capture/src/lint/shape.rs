@@ -414,7 +414,6 @@ impl Check {
 
     fn named(&mut self, name: &'static str, value: &Value) {
         match (table().types.get(name), value) {
-            (None, _) => {}
             (Some(Definition::Record(members)), Value::Object(value)) => self.members(members, value),
             (Some(Definition::Words(words)), Value::String(text)) => {
                 if !words.contains(&text.as_str()) {
@@ -423,7 +422,7 @@ impl Check {
             }
             (Some(Definition::Words(_)), other) => self.wrong_type("a string", other),
             (Some(Definition::Record(_) | Definition::Union(..)), other) if !other.is_object() => {
-                self.wrong_type("an object", other)
+                self.wrong_type("an object", other);
             }
             (Some(Definition::Union(by, variants)), value) => {
                 let revision = self.revision;
@@ -444,7 +443,7 @@ impl Check {
                     ),
                 }
             }
-            (Some(Definition::Record(_)), _) => {}
+            (None | Some(Definition::Record(_)), _) => {}
         }
     }
 }

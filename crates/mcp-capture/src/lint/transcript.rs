@@ -80,7 +80,7 @@ impl Writing {
         match word {
             "transport" => rest.clone_into(&mut self.transcript.header.transport),
             "recorder" => rest.clone_into(&mut self.transcript.header.recorder),
-            "hello" => self.hello(rest)?,
+            "hello" => self.hello(rest),
             "!" => self.push(Hop::Server, Direction::ToClient, Flags::NONE, Record::Stderr(Bytes::from(format!("{rest}\n")))),
             "@" => self.at += rest.strip_suffix('s')?.parse::<u64>().ok()? * 1_000_000_000,
             "gap" => self.push(Hop::Server, Direction::ToClient, Flags::NONE, Record::Gap(Gap { records: 3, ..Gap::default() })),
@@ -118,7 +118,7 @@ impl Writing {
         Some(())
     }
 
-    fn hello(&mut self, rest: &str) -> Option<()> {
+    fn hello(&mut self, rest: &str) {
         let (revision, rest) = rest.split_once(' ').unwrap_or((rest, "{} {}"));
         let mut all = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
         let server = all.next().and_then(Result::ok).unwrap_or(json!({}));
@@ -135,7 +135,6 @@ impl Writing {
                 self.push(Hop::Client(1), Direction::ToServer, Flags::NONE, Record::Event(Event::Http(http)));
             }
         }
-        Some(())
     }
 }
 

@@ -122,7 +122,7 @@ pub(super) fn check(look: &mut Look<'_>) {
             let Some(open) = &look.asked else { return };
             if &*open.asked.method == "tools/call" && open.state != State::Answered {
                 let tool = open.asked.tool.clone();
-                result(look, tool);
+                result(look, tool.as_ref());
             }
         }
         _ => {}
@@ -206,7 +206,7 @@ fn unnamed(schema: &Schema, arguments: &Value) -> Option<String> {
     arguments.as_object()?.keys().find(|key| !is_named(key)).cloned()
 }
 
-fn result(look: &mut Look<'_>, tool: Option<Arc<Tool>>) {
+fn result(look: &mut Look<'_>, tool: Option<&Arc<Tool>>) {
     let Some(result) = look.message.result() else { return };
     let is_complete = result.get("resultType").and_then(Value::as_str).is_none_or(|word| word == "complete");
     let is_task = look.asked.as_ref().is_some_and(|open| open.asked.is_task) || result.get("task").is_some();
@@ -219,7 +219,7 @@ fn result(look: &mut Look<'_>, tool: Option<Arc<Tool>>) {
     if content.is_some() && is_empty {
         look.report(&NO_TEXT, "result.content", "`content` is empty".to_owned(), String::new());
     }
-    let Some((tool, schema)) = tool.as_ref().and_then(|tool| Some((tool, tool.output()?))) else { return };
+    let Some((tool, schema)) = tool.and_then(|tool| Some((tool, tool.output()?))) else { return };
     let asked = look.asked.as_ref().map_or(0, |open| open.asked.sequence);
     let related = [tool.sequence, asked];
     match content {

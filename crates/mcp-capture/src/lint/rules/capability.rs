@@ -145,13 +145,12 @@ pub(super) fn check(look: &mut Look<'_>) {
                 asked(look, &method, body.get("params"), "params");
             }
         }
-        (Kind::Notification, true) => {
+        (Kind::Notification, true)
             if look.message.method == "notifications/roots/list_changed"
-                && look.talk.client.as_deref().is_some_and(|client| !declares(client, &["roots", "listChanged"]))
-            {
-                let message = "the client did not declare `roots.listChanged`".to_owned();
-                look.report_once(&CLIENT_NOTIFICATION, "method", message, String::new());
-            }
+                && look.talk.client.as_deref().is_some_and(|client| !declares(client, &["roots", "listChanged"])) =>
+        {
+            let message = "the client did not declare `roots.listChanged`".to_owned();
+            look.report_once(&CLIENT_NOTIFICATION, "method", message, String::new());
         }
         _ => {}
     }

@@ -169,7 +169,7 @@ impl Head<'_> {
     }
 
     fn report(&mut self, rule: &'static Rule, subject: &str, path: &str, message: String, evidence: String) {
-        self.out.put(rule, self.revision, self.place, Said { subject, path, message, evidence, related: &[self.http.frame] });
+        self.out.put(rule, self.revision, self.place, &Said { subject, path, message, evidence, related: &[self.http.frame] });
     }
 }
 
@@ -353,8 +353,6 @@ fn wanted_status(code: i64) -> Option<u16> {
 /// An origin that is not of this machine.
 fn is_foreign(origin: Option<&str>) -> bool {
     let Some(host) = origin.and_then(|origin| origin.split_once("://")).map(|(_, host)| host) else { return false };
-    let host =
-        host.rsplit_once(':').map_or(host, |(host, port)| if port.bytes().all(|b| b.is_ascii_digit()) { host } else { host });
     let name = host.split(':').next().unwrap_or(host);
     !matches!(name, "localhost" | "127.0.0.1" | "") && !host.starts_with("[::1]") && !name.ends_with(".localhost")
 }
@@ -363,6 +361,6 @@ fn is_foreign(origin: Option<&str>) -> bool {
 pub(in crate::lint) fn transport(name: &str, place: Place, out: &mut Output) {
     if name == "sse" {
         let message = "the transport is HTTP with a stream of events beside".to_owned();
-        out.put(&SSE, None, place, Said { message, ..Said::default() });
+        out.put(&SSE, None, place, &Said { message, ..Said::default() });
     }
 }

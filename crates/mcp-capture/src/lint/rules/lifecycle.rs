@@ -155,11 +155,9 @@ pub(super) fn check(look: &mut Look<'_>) {
     match (look.message.kind, look.message.is_from_client()) {
         (Kind::Request, true) => client_request(look),
         (Kind::Notification, true) => client_notification(look),
-        (Kind::Request, false) => {
-            if is_before_ready(look) && look.message.method != "ping" {
-                let message = format!("`{}` before `notifications/initialized`", look.message.method);
-                look.report_once(&SERVER_REQUEST, "", message, String::new());
-            }
+        (Kind::Request, false) if is_before_ready(look) && look.message.method != "ping" => {
+            let message = format!("`{}` before `notifications/initialized`", look.message.method);
+            look.report_once(&SERVER_REQUEST, "", message, String::new());
         }
         (Kind::Notification, false) => {
             // Progress and cancellation belong to a request the client made itself.

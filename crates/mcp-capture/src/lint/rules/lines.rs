@@ -174,7 +174,7 @@ const LONGEST_PIECES: usize = 256 * 1024;
 
 fn put(rule: &'static Rule, place: Place, talk: &Conversation, out: &mut Output, message: &str, line: &[u8]) {
     let evidence = visible_bytes(&line[..line.len().min(200)]);
-    out.put(rule, talk.revision, place, Said { message: message.to_owned(), evidence, ..Said::default() });
+    out.put(rule, talk.revision, place, &Said { message: message.to_owned(), evidence, ..Said::default() });
 }
 
 /// Looks at a line as it came.
@@ -245,7 +245,7 @@ fn piece(text: &str, place: Place, talk: &mut Conversation, out: &mut Output, ma
         let related: Vec<u64> = lines.iter().skip(1).map(|line| line.1).take(20).collect();
         let message = format!("a message is spread over {} lines", lines.len());
         let evidence = shortened(&text.replace('\n', "␊"), 160).into_owned();
-        out.put(&EMBEDDED_NEWLINE, talk.revision, place, Said { message, evidence, related: &related, ..Said::default() });
+        out.put(&EMBEDDED_NEWLINE, talk.revision, place, &Said { message, evidence, related: &related, ..Said::default() });
     }
 }
 
@@ -283,14 +283,14 @@ pub(in crate::lint) fn batch(all: &[Result<Frame, NotAFrame>], place: Place, tal
             Some(revision) => format!("{} messages in an array, which {revision} does not have", all.len()),
             None => format!("{} messages in an array before a revision was agreed on", all.len()),
         };
-        out.put(&BATCH, talk.revision, place, Said { message, ..Said::default() });
+        out.put(&BATCH, talk.revision, place, &Said { message, ..Said::default() });
     } else if all.is_empty() {
-        out.put(&EMPTY_BATCH, talk.revision, place, Said { message: "the array is empty".to_owned(), ..Said::default() });
+        out.put(&EMPTY_BATCH, talk.revision, place, &Said { message: "the array is empty".to_owned(), ..Said::default() });
     }
     if all.iter().flatten().any(|frame| frame.method() == "initialize") {
         let message = "`initialize` is one of several messages".to_owned();
         // The revision is not agreed on yet; the one that has batches is the one that forbids this.
-        out.put(&INITIALIZE_IN_BATCH, Some(Revision::R2025_03), place, Said { message, ..Said::default() });
+        out.put(&INITIALIZE_IN_BATCH, Some(Revision::R2025_03), place, &Said { message, ..Said::default() });
     }
 }
 
@@ -304,7 +304,7 @@ pub(in crate::lint) fn twice(path: &str, message: &Message<'_>, talk: &Conversat
         evidence: evidence(&Value::Null).replace("null", ""),
         related: &[],
     };
-    out.put(&DUPLICATE_MEMBER, talk.revision, place, said);
+    out.put(&DUPLICATE_MEMBER, talk.revision, place, &said);
 }
 
 /// A fraction, or a number with an exponent, as an id.

@@ -81,7 +81,7 @@ pub(super) fn end(talk: &mut Conversation, out: &mut Output, hop: Hop) {
             let subject =
                 if asked.name.is_empty() { asked.method.to_string() } else { format!("{} {}", asked.method, asked.name) };
             let message = "the session ends without an answer to it".to_owned();
-            out.put(&UNANSWERED, revision, place, Said { subject: &subject, message, ..Said::default() });
+            out.put(&UNANSWERED, revision, place, &Said { subject: &subject, message, ..Said::default() });
         }
     }
 }
