@@ -14,7 +14,7 @@ mod peers;
 
 use std::{process::ExitCode, time::Duration};
 
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::Arguments;
 use mcp_testkit::sandbox::Sandbox;
 
 use self::{

@@ -38,7 +38,8 @@ fn transcripts(dir: &Path, beginning: &str) -> Vec<(PathBuf, String)> {
 }
 
 fn told(findings: &[Finding]) -> String {
-    findings.iter().map(|finding| format!("  {}: {} at {}\n", finding.rule.id, finding.message, finding.path)).collect()
+    let line = |finding: &Finding| format!("  {}: {} at {}\n", finding.rule.id, finding.message, finding.path);
+    findings.iter().map(line).collect::<Vec<_>>().concat()
 }
 
 #[test]

@@ -32,12 +32,11 @@ impl Judged {
         let mut places: BTreeMap<String, usize> = BTreeMap::new();
         for finding in findings {
             let fingerprint = finding.fingerprint();
-            match places.get(&fingerprint) {
-                Some(at) => groups[*at].records.push(finding.sequence),
-                None => {
-                    places.insert(fingerprint.clone(), groups.len());
-                    groups.push(Group { records: vec![finding.sequence], first: finding, fingerprint });
-                }
+            if let Some(at) = places.get(&fingerprint) {
+                groups[*at].records.push(finding.sequence);
+            } else {
+                places.insert(fingerprint.clone(), groups.len());
+                groups.push(Group { records: vec![finding.sequence], first: finding, fingerprint });
             }
         }
         let name = sessions::name_of(&session);
