@@ -24,6 +24,7 @@ mod cmd {
     mod sources;
     mod switch;
     mod trace;
+    mod trace_check;
     mod trace_serve;
     mod undo;
 }

@@ -6,8 +6,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
+#[allow(dead_code, reason = "the matrix makes a table of them, too")]
 #[path = "matrix/cast.rs"]
-#[allow(dead_code, reason = "the matrix needs more of it")]
 mod cast;
 #[path = "peers/mod.rs"]
 mod peers;
@@ -18,7 +18,7 @@ use libtest_mimic::Arguments;
 use mcp_testkit::sandbox::Sandbox;
 
 use self::{
-    cast::{CLIENTS, Client, Eras, SERVERS, Server},
+    cast::{CLIENTS, Client, Eras, SERVERS, Sdk, Server},
     peers::{Endpoint, Stop, mcp, skippable},
 };
 
@@ -47,7 +47,10 @@ fn main() -> ExitCode {
 
 /// Without us between them not all can.
 fn can_talk(client: Client, server: Server) -> bool {
-    !matches!((client.eras, server.eras), (Eras::Legacy, Eras::Modern) | (Eras::Modern, Eras::Legacy))
+    let has_common = !matches!((client.eras, server.eras), (Eras::Legacy, Eras::Modern) | (Eras::Modern, Eras::Legacy));
+    // Over HTTP, rmcp takes the list of older revisions for the end of the matter and does not fall back.
+    let gives_up = client.sdk == Sdk::Rust && client.eras == Eras::Dual && server.is_remote && server.eras == Eras::Legacy;
+    has_common && !gives_up
 }
 
 fn visit(client: Client, server: Server) -> Result<(), Stop> {

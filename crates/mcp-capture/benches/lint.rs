@@ -17,7 +17,7 @@ fn recorded(dir: &std::path::Path) -> Session {
     let limits = Limits { bytes: 1 << 30, records: 10_000_000 };
     let (recorder, sink) = Recorder::start(&path, Options { limits, ..Options::default() }).unwrap();
     let say = |direction, text: String| {
-        let _ = sink.frame(Hop::Client(1), direction, Bytes::from(text + "\n"));
+        sink.frame(Hop::Client(1), direction, Bytes::from(text + "\n"));
     };
     let (ask, tell) = (Direction::ToServer, Direction::ToClient);
     say(ask, r#"{"jsonrpc":"2.0","id":"i","method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}"#.into());

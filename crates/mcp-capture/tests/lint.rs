@@ -38,11 +38,8 @@ fn transcripts(dir: &Path, beginning: &str) -> Vec<(PathBuf, String)> {
 }
 
 fn told(findings: &[Finding]) -> String {
-    findings
-        .iter()
-        .map(|finding| format!("  {}: {} at {}\n", finding.rule.id, finding.message, finding.path))
-        .collect::<Vec<_>>()
-        .concat()
+    let line = |finding: &Finding| format!("  {}: {} at {}\n", finding.rule.id, finding.message, finding.path);
+    findings.iter().map(line).collect::<Vec<_>>().concat()
 }
 
 #[test]
@@ -93,4 +90,69 @@ fn names_of_rules_are_words_with_hyphens_and_occur_once() {
         assert!(!rule.title.ends_with('.'), "{}", rule.id);
         assert!(rule.since <= rule.until, "{}", rule.id);
     }
+}
+
+#[test]
+fn a_session_that_grows_is_judged_as_one_that_is_whole() {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use mcp_capture::{Options, Record, Recorder, Session};
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s.mcpcap");
+    let text = std::fs::read_to_string(fixtures().join("invalid-tool-arguments/bad.txt")).unwrap();
+    let transcript = transcript::parse(&text).unwrap();
+    let header = transcript.header.clone();
+    let (recorder, sink) = Recorder::start(&path, Options { header, ..Options::default() }).unwrap();
+    let mut live = Linter::new(Profile::default());
+    let mut session = None;
+    let mut seen = Vec::new();
+    for (stamp, record) in &transcript.records {
+        if let Record::Frame(bytes, _) = record {
+            sink.frame(stamp.hop, stamp.direction, Bytes::clone(bytes));
+            assert!(recorder.flush(Duration::from_mins(1)));
+            let session = session.get_or_insert_with(|| Session::open(&path).unwrap());
+            session.refresh().unwrap();
+            seen.extend(live.continue_from(session).unwrap().iter().map(|finding| (finding.rule.id, finding.sequence)));
+        }
+    }
+    recorder.finish();
+    let mut session = session.unwrap();
+    session.refresh().unwrap();
+    seen.extend(live.continue_from(&session).unwrap().iter().map(|finding| (finding.rule.id, finding.sequence)));
+    let whole = Linter::new(Profile::default()).check_session(&session).unwrap();
+    let whole: Vec<_> = whole.iter().map(|finding| (finding.rule.id, finding.sequence)).collect();
+    assert_eq!(seen, whole);
+    assert_eq!(seen, [("invalid-tool-arguments", 6)]);
+    let row = session.rows().of_entry(session.find(6).unwrap()).unwrap();
+    assert_eq!(live.findings_of(&session, row).count(), 1);
+    assert_eq!(live.findings_of(&session, 0).count(), 0);
+}
+
+#[test]
+fn hostile_texts_of_peers_are_safe_to_print() {
+    let text = "hello 2025-06-18 {\"tools\":{}}\n=< \\x1b[31mred\\x07 \u{202e}text\\n\n> {\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"\\u001b]0;x\\u0007\"}}\n< {\"id\":1,\"result\":{\"content\":[{\"type\":\"\\u001b[2J\"}]}}\n";
+    let findings = judged(&transcript::parse(text).unwrap());
+    assert!(findings.len() >= 2, "{findings:?}");
+    for finding in findings {
+        for text in [&finding.subject, &finding.path, &finding.message, &finding.evidence] {
+            assert!(!text.chars().any(|c| c.is_control() || c == '\u{202e}'), "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn a_flood_of_findings_is_counted_and_not_kept() {
+    let mut text = "hello 2025-06-18\n".to_owned();
+    for _ in 0..1500 {
+        text += "=< noise\\n\n";
+    }
+    let transcript = transcript::parse(&text).unwrap();
+    let mut linter = Linter::new(Profile::default());
+    linter.begin(&transcript.header);
+    for (entry, (stamp, record)) in (0..).zip(&transcript.records) {
+        linter.record(entry, stamp, record);
+    }
+    assert_eq!((linter.findings().len(), linter.left_out()), (1000, 500));
 }

@@ -288,13 +288,23 @@ fn message(known: Option<&'static Vec<Message>>, name: &str, revision: Revision,
         return Vec::new();
     };
     match value {
-        Some(Value::Object(members)) => check.members(&message.members, members),
+        Some(Value::Object(members)) => {
+            check.members(&message.members, members);
+            // Every message may have it, so that the table does not say so each time.
+            check.members(meta(), members);
+        }
         // That params are no object is said by another rule.
         Some(_) if name == "params" => {}
         Some(other) => check.wrong_type("an object", other),
         None => check.members(&message.members, &Map::new()),
     }
     check.faults
+}
+
+/// What every message may have.
+fn meta() -> &'static [Member] {
+    static META: [Member; 1] = [Member { name: "_meta", is_optional: true, kind: Type::Object, when: When::ALWAYS }];
+    &META
 }
 
 struct Check {

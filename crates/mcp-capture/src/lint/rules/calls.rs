@@ -199,7 +199,11 @@ fn unnamed(schema: &Schema, arguments: &Value) -> Option<String> {
     if !is_plain {
         return None;
     }
-    arguments.as_object()?.keys().find(|key| !properties.contains_key(*key)).cloned()
+    let required = schema.get("required").and_then(Value::as_array);
+    let is_named = |key: &String| {
+        properties.contains_key(key) || required.is_some_and(|all| all.iter().any(|name| name.as_str() == Some(key.as_str())))
+    };
+    arguments.as_object()?.keys().find(|key| !is_named(key)).cloned()
 }
 
 fn result(look: &mut Look<'_>, tool: Option<&Arc<Tool>>) {
@@ -215,7 +219,7 @@ fn result(look: &mut Look<'_>, tool: Option<&Arc<Tool>>) {
     if content.is_some() && is_empty {
         look.report(&NO_TEXT, "result.content", "`content` is empty".to_owned(), String::new());
     }
-    let Some((tool, schema)) = tool.as_ref().and_then(|tool| Some((tool, tool.output()?))) else { return };
+    let Some((tool, schema)) = tool.and_then(|tool| Some((tool, tool.output()?))) else { return };
     let asked = look.asked.as_ref().map_or(0, |open| open.asked.sequence);
     let related = [tool.sequence, asked];
     match content {

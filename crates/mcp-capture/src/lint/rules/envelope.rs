@@ -257,7 +257,7 @@ fn error(look: &mut Look<'_>) {
         let name = look.revision.map_or("this revision", crate::lint::Revision::name);
         look.report(&ERROR_ERA, "error.code", format!("the code {code} has no meaning in {name}"), evidence(error));
     }
-    let is_reserved = (-32_768..=-32_020).contains(&code);
+    let is_reserved = matches!(code, -32_768..=-32_020);
     let has_meaning = matches!(code, -32_700 | -32_603..=-32_600 | -32_042 | -32_022..=-32_020);
     if is_reserved && !has_meaning {
         look.report(&ERROR_CODE, "error.code", format!("the code {code} is reserved"), evidence(error));

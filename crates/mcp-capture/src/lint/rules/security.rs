@@ -187,13 +187,13 @@ fn is_hidden(letter: char, before: Option<char>) -> bool {
     match letter {
         '\n' | '\r' | '\t' => false,
         '\u{200c}' | '\u{200d}' => before.is_none_or(|before| before.is_ascii()),
-        '\u{200b}'
-        | '\u{2060}'..='\u{2064}'
-        | '\u{feff}'
-        | '\u{00ad}'
+        '\u{00ad}'
         | '\u{180e}'
+        | '\u{200b}'
         | '\u{202a}'..='\u{202e}'
-        | '\u{2066}'..='\u{2069}' => true,
+        | '\u{2060}'..='\u{2064}'
+        | '\u{2066}'..='\u{2069}'
+        | '\u{feff}' => true,
         '\u{e0000}'..='\u{e007f}' => !matches!(before, Some('\u{1f3f4}' | '\u{e0000}'..='\u{e007f}')),
         other => other.is_control(),
     }
