@@ -290,6 +290,17 @@ impl Rows {
         self.touched < before
     }
 
+    /// Gives back the room for more.
+    pub(crate) fn shrink(&mut self) {
+        self.slots.shrink_to_fit();
+        self.owner.shrink_to_fit();
+        self.links.shrink_to_fit();
+        for map in [&mut self.tokens, &mut self.states, &mut self.tasks] {
+            map.shrink_to_fit();
+        }
+        self.open.shrink_to_fit();
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.slots.len()

@@ -47,6 +47,21 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Of a record of which nothing more is known.
+    pub(crate) fn of(offset: u64, length: usize, stamp: Stamp, kind: Type) -> Self {
+        Self {
+            offset,
+            length: u32::try_from(length).unwrap_or(u32::MAX),
+            stamp,
+            kind,
+            is_element: false,
+            class: Class::None,
+            operation: Operation(0),
+            id: 0,
+            link: Link::None,
+        }
+    }
+
     pub(crate) fn pack(&self) -> [u8; CELL] {
         let mut cell = [0; CELL];
         let stamp = &self.stamp;
@@ -241,6 +256,11 @@ impl Index {
 
     pub(crate) fn push(&mut self, entry: &Entry) {
         self.cells.extend_from_slice(&entry.pack());
+    }
+
+    /// Gives back the room a capture read to its end has no use for.
+    pub(crate) fn shrink(&mut self) {
+        self.cells.shrink_to_fit();
     }
 
     pub(crate) fn truncate(&mut self, entries: usize) {

@@ -12,7 +12,7 @@ use crate::file::{STAMP, Type, parse, parse_stamp};
 use crate::filter::{Context, Facts, Filter, Verdict, Vocabulary};
 use crate::index::{Entry, Index, Operation, SidecarWriter, entries, load};
 use crate::reader::{Part, ReadError};
-use crate::scan::{Class, Link, Scan, scan, scan_beginning};
+use crate::scan::{Scan, scan, scan_beginning};
 use crate::store::names;
 
 /// A session that was opened.
@@ -74,6 +74,11 @@ impl Session {
         };
         session.load_sidecar();
         session.refresh()?;
+        if session.is_ended {
+            // A million records leave ten megabytes of room that nothing will come to fill.
+            session.index.shrink();
+            session.rows.shrink();
+        }
         Ok(session)
     }
 
@@ -474,18 +479,7 @@ fn index_record(offset: u64, kind: Type, body: &Bytes, index: &mut Index, new: &
             None => (Scan::default(), payload.len()),
         },
     };
-    let length = u32::try_from(length).unwrap_or(u32::MAX);
-    let entry = Entry {
-        offset,
-        length,
-        stamp,
-        kind,
-        is_element: false,
-        class: Class::None,
-        operation: Operation(0),
-        id: 0,
-        link: Link::None,
-    };
+    let entry = Entry::of(offset, length, stamp, kind);
     new.clear();
     entries(entry, &scan, &mut index.symbols, new, out);
 }

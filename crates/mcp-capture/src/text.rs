@@ -78,11 +78,12 @@ pub fn shortened(text: &str, characters: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{}…", &text[..end]))
 }
 
-/// A time span: `850µs`, `12ms`, `1.92s`, `2m 05s`.
+/// A time span: `850µs`, `1.3ms`, `12ms`, `1.92s`, `2m 05s`.
 pub fn duration(nanos: u64) -> String {
     match nanos {
         0..1_000_000 => format!("{}µs", nanos / 1_000),
-        1_000_000..1_000_000_000 => format!("{}ms", nanos / 1_000_000),
+        1_000_000..10_000_000 => format!("{}.{}ms", nanos / 1_000_000, nanos % 1_000_000 / 100_000),
+        10_000_000..1_000_000_000 => format!("{}ms", nanos / 1_000_000),
         1_000_000_000..60_000_000_000 => {
             let hundredths = nanos / 10_000_000;
             format!("{}.{:02}s", hundredths / 100, hundredths % 100)

@@ -1,32 +1,6 @@
 //! Times of day as text (UTC).
 
-/// The date of a moment in milliseconds since 1970: year, month, day, and the milliseconds of that day.
-fn parts(ms: u64) -> (u64, u64, u64, u64) {
-    let (days, rest) = (ms / 86_400_000, ms % 86_400_000);
-    // Years that begin in March put the day of a leap year last, and every month before it has its place by a formula.
-    let shifted = days + 719_468;
-    let era = shifted / 146_097;
-    let day = shifted % 146_097;
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let date = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (year + era * 400 + u64::from(month <= 2), month, date, rest)
-}
-
-/// `2026-11-24T10:33:16.250Z`.
-pub fn rfc3339(ms: u64) -> String {
-    let (year, month, day, rest) = parts(ms);
-    let seconds = rest / 1000;
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{:03}Z",
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60,
-        rest % 1000
-    )
-}
+pub use mcp_os::clock::rfc3339;
 
 /// `2026-11-24 10:33:16`.
 pub fn minute(ms: u64) -> String {
@@ -58,11 +32,10 @@ pub fn parse(text: &str) -> Option<u64> {
         return None;
     }
     let millis = if fraction.is_empty() { 0 } else { format!("{fraction:0<3}").get(..3)?.parse::<u64>().ok()? };
-    let shifted = if month <= 2 { year - 1 } else { year };
-    let (era, of_era) = (shifted / 400, shifted % 400);
-    let of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5 + day - 1;
-    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
-    Some((days * 86_400 + hour * 3600 + minute * 60 + second) * 1000 + millis)
+    let narrow = |number: u64| i8::try_from(number).ok();
+    let date = jiff::civil::Date::new(i16::try_from(year).ok()?, narrow(month)?, narrow(day)?).ok()?;
+    let moment = date.at(narrow(hour)?, narrow(minute)?, narrow(second)?, 0).to_zoned_datetime(jiff::tz::TimeZone::UTC).ok()?;
+    u64::try_from(moment.timestamp().as_millisecond()).ok().map(|ms| ms + millis)
 }
 
 #[cfg(test)]

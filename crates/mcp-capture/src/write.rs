@@ -314,18 +314,7 @@ impl Writer {
         if !is_long {
             self.out.extend_from_slice(body);
         }
-        let length = u32::try_from(shown).unwrap_or(u32::MAX);
-        let entry = Entry {
-            offset,
-            length,
-            stamp,
-            kind,
-            is_element: false,
-            class: Class::None,
-            operation: Operation(0),
-            id: 0,
-            link: Link::None,
-        };
+        let entry = Entry::of(offset, shown, stamp, kind);
         let mut new = Vec::new();
         self.scratch.clear();
         entries(entry, scan, &mut self.symbols, &mut new, &mut self.scratch);

@@ -481,7 +481,7 @@ fn rendition(session: &Session) -> String {
 /// Writes the fixture of the version the code has now. Run by hand when the version grows; a fixture that is committed is
 /// never written again.
 #[test]
-#[ignore = "makes a fixture"]
+#[ignore = "run by hand when the format's version grows: writes the fixture of that version"]
 fn make_the_golden_file() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/version-{}.mcpcap", mcp_capture::file::MAJOR));
     let header = Header {

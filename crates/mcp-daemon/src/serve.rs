@@ -234,7 +234,7 @@ pub fn tidy(place: &Place) -> io::Result<Vec<String>> {
 fn log_line(text: &str) {
     use std::io::Write as _;
     // The log is our standard error; a full disk is no reason to stop.
-    let _ = writeln!(io::stderr(), "{} {text}", crate::log::time(clock::now_ms()));
+    let _ = writeln!(io::stderr(), "{} {text}", clock::rfc3339(clock::now_ms()));
 }
 
 impl Daemon {

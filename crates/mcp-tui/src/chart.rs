@@ -162,16 +162,8 @@ fn upper(slot: usize) -> Duration {
     Duration::from_micros(u64::try_from(end).unwrap_or(u64::MAX))
 }
 
-/// A duration as people read it: `850µs` becomes `0.9ms`, then `41ms`, `1.92s`, `3m05s`.
-pub fn shown(duration: Duration) -> String {
-    let seconds = duration.as_secs_f64();
-    match duration.as_millis() {
-        0..10 => format!("{:.1}ms", seconds * 1e3),
-        10..1_000 => format!("{:.0}ms", seconds * 1e3),
-        1_000..10_000 => format!("{seconds:.2}s"),
-        10_000..60_000 => format!("{seconds:.1}s"),
-        _ => format!("{}m{:02}s", duration.as_secs() / 60, duration.as_secs() % 60),
-    }
+fn shown(duration: Duration) -> String {
+    mcp_capture::text::duration(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
@@ -224,6 +216,6 @@ mod tests {
     #[test]
     fn durations_have_units() {
         let all = [870_u64, 41_300, 1_920_000, 30_000_000, 185_000_000].map(|us| shown(Duration::from_micros(us)));
-        assert_eq!(all, ["0.9ms", "41ms", "1.92s", "30.0s", "3m05s"]);
+        assert_eq!(all, ["870µs", "41ms", "1.92s", "30.00s", "3m 05s"]);
     }
 }

@@ -5,6 +5,7 @@
 
 use std::{borrow::Cow, fmt::Write as _};
 
+use mcp_capture::text::is_hidden;
 use ratatui::{buffer::Buffer, layout::Position, style::Style};
 use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthStr as _;
@@ -29,7 +30,7 @@ pub fn visible(text: &str) -> Cow<'_, str> {
             '\u{7f}' => out.push_str("^?"),
             // Asks for a picture instead of a sign; terminals disagree about the width that follows.
             '\u{fe0e}' | '\u{fe0f}' => continue,
-            _ if is_unseen(c) => {
+            _ if is_hidden(c) => {
                 let _ = write!(out, "<U+{:04X}>", c as u32);
             }
             _ if is_mark(c) => {
@@ -71,14 +72,6 @@ pub fn visible_bytes(bytes: &[u8]) -> Cow<'_, str> {
         }
     }
     Cow::Owned(out)
-}
-
-fn is_unseen(c: char) -> bool {
-    matches!(c,
-        '\u{80}'..='\u{9f}' | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
-        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
-        | '\u{fe00}'..='\u{fe0d}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}'
-        | '\u{e0000}'..='\u{e0fff}' | '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{10ffff}')
 }
 
 fn is_mark(c: char) -> bool {
@@ -210,7 +203,7 @@ pub(crate) mod tests {
     pub(crate) fn assert_harmless(buffer: &Buffer) {
         for cell in buffer.content() {
             for c in cell.symbol().chars() {
-                assert!(!c.is_control() && !is_unseen(c), "{c:?} reached the screen");
+                assert!(!c.is_control() && !mcp_capture::text::is_hidden(c), "{c:?} reached the screen");
             }
             assert!(cell.symbol().chars().count() <= 1 + MARKS, "{:?} in one cell", cell.symbol());
         }

@@ -73,7 +73,7 @@ enum First {
 /// Runs it.
 pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
     if let Some(filter) = &args.filter {
-        filter.parse::<mcp_capture::filter::Filter>().map_err(Failure::usage)?;
+        crate::cmd::trace::filter(std::slice::from_ref(filter))?;
     }
     let store = Store::of(&ctx.dirs);
     let first = first(ctx, &store, args)?;

@@ -85,27 +85,35 @@ impl Work<'_> {
 
     /// Holds the result of sharing or unsharing against what it was to be.
     pub(super) fn relaunched(&self, name: &str, old: &Value, how: Option<&RunOnce>) -> Result<(), PlanError> {
-        let rejected = |why: &str| PlanError::Rejected { client: self.client.name.clone(), why: why.to_owned() };
-        let shape = &self.client.entry;
-        let named_by = self.file.named_by.as_deref();
-        let (_, new) = self.find(name)?.ok_or_else(|| rejected("it is not found afterwards"))?;
-        if let Some(why) = shape.objection(&new, named_by) {
-            return Err(rejected(&why));
-        }
-        let launch = |value| shape.read(value, named_by).map(|e| e.launch).map_err(|e| rejected(&e.to_string()));
-        let (before, after) = (launch(old)?, launch(&new)?);
+        let (before, after) = self.launches(name, old)?;
         let said = match (Shared::of(&after), how) {
             (Some(shared), Some(how)) => shared.program == how.program && shared.name.as_ref() == Some(&how.name),
             (None, None) => true,
             _ => false,
         };
         if !said {
-            return Err(rejected("it would not say to `mcp run-once` what it should"));
+            return Err(self.rejected("it would not say to `mcp run-once` what it should"));
         }
         if share::own(&before) != share::own(&after) {
-            return Err(rejected("another server would be started"));
+            return Err(self.rejected("another server would be started"));
         }
         Ok(())
+    }
+
+    pub(super) fn rejected(&self, why: &str) -> PlanError {
+        PlanError::Rejected { client: self.client.name.clone(), why: why.to_owned() }
+    }
+
+    /// How an entry was launched, and how it is now that it was changed.
+    pub(super) fn launches(&self, name: &str, old: &Value) -> Result<(Launch, Launch), PlanError> {
+        let shape = &self.client.entry;
+        let named_by = self.file.named_by.as_deref();
+        let (_, new) = self.find(name)?.ok_or_else(|| self.rejected("it is not found afterwards"))?;
+        if let Some(why) = shape.objection(&new, named_by) {
+            return Err(self.rejected(&why));
+        }
+        let launch = |value| shape.read(value, named_by).map(|e| e.launch).map_err(|e| self.rejected(&e.to_string()));
+        Ok((launch(old)?, launch(&new)?))
     }
 
     fn entry_to_share(&self, name: &str, value: &Value) -> Result<Entry, PlanError> {

@@ -75,25 +75,17 @@ impl Work<'_> {
 
     /// Holds the result against what it was to be.
     pub(super) fn tapped(&self, name: &str, old: &Value, how: Option<&Tap>) -> Result<(), PlanError> {
-        let rejected = |why: &str| PlanError::Rejected { client: self.client.name.clone(), why: why.to_owned() };
-        let shape = &self.client.entry;
-        let named_by = self.file.named_by.as_deref();
-        let (_, new) = self.find(name)?.ok_or_else(|| rejected("it is not found afterwards"))?;
-        if let Some(why) = shape.objection(&new, named_by) {
-            return Err(rejected(&why));
-        }
-        let launch = |value| shape.read(value, named_by).map(|e| e.launch).map_err(|e| rejected(&e.to_string()));
-        let (before, after) = (launch(old)?, launch(&new)?);
+        let (before, after) = self.launches(name, old)?;
         let is_said = match (Tapped::of(&after), how) {
             (Some(tapped), Some(how)) => tapped.program == how.program,
             (None, None) => true,
             _ => false,
         };
         if !is_said {
-            return Err(rejected("it would not say to `mcp tap` what it should"));
+            return Err(self.rejected("it would not say to `mcp tap` what it should"));
         }
         if tap::own(&before) != tap::own(&after) {
-            return Err(rejected("another server would be started"));
+            return Err(self.rejected("another server would be started"));
         }
         Ok(())
     }

@@ -118,6 +118,7 @@ impl App {
             Action::Zoom | Action::ZoomIn | Action::ZoomOut | Action::Earlier | Action::Later => return self.time(action),
             Action::Capabilities => return self.capabilities(),
             Action::Fault => return self.fault_menu(),
+            Action::ClearRules => return effects.push(Effect::ClearRules),
             Action::Export => {
                 let of = |(format, help): &(&str, &str)| {
                     ((*format).to_owned(), (*help).to_owned(), Choice::Export((*format).to_owned()))

@@ -36,6 +36,10 @@ const TOOLS: [Column; 8] = [
     Column { title: "results, ~tokens", width: 19, grow: 0, is_right: true, priority: 1 },
 ];
 
+/// What the table of tools needs, and what the histogram beside it takes.
+const TOOLS_WIDTH: u16 = 84;
+const HISTOGRAM_WIDTH: u16 = 56;
+
 const FINDINGS: [Column; 4] = [
     Column { title: "#", width: 6, grow: 0, is_right: true, priority: 1 },
     Column { title: "level", width: 7, grow: 0, is_right: false, priority: 0 },
@@ -309,7 +313,15 @@ impl App {
                     open.tools.len(),
                     text::size(usize::try_from(cost).unwrap_or(usize::MAX))
                 );
-                let inside = self.pane(area, &title, open.pane == Pane::Panel, buffer);
+                let mut inside = self.pane(area, &title, open.pane == Pane::Panel, buffer);
+                // Beside the table, where there is room: how the calls of the tool under the cursor are spread.
+                if inside.width >= TOOLS_WIDTH + HISTOGRAM_WIDTH
+                    && let Some(tool) = open.panel_list.selected().and_then(|at| open.tools.get(at))
+                {
+                    inside.width -= HISTOGRAM_WIDTH;
+                    let beside = Rect { x: inside.right() + 1, width: HISTOGRAM_WIDTH - 1, ..inside };
+                    open.times_of(&tool.name).draw(beside, buffer, theme);
+                }
                 open.panel_list.draw(inside, buffer, theme, &TOOLS, |at| {
                     let Some(tool) = open.tools.get(at) else { return Shown::default() };
                     let size = |bytes: u64| text::size(usize::try_from(bytes).unwrap_or(usize::MAX));

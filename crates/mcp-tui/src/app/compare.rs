@@ -1,6 +1,7 @@
 //! Comparing calls and sessions, and what is made of a recorded request.
 
 use bytes::Bytes;
+use mcp_capture::tree::Tree;
 use mcp_capture::{Row, RowKind, Session};
 use mcp_wire::object;
 
@@ -237,9 +238,7 @@ impl App {
                 let payload = at.and_then(|at| open.session.payload(at).ok().flatten()).unwrap_or_default();
                 let text = String::from_utf8_lossy(&payload);
                 let part = object::get(&text, key).unwrap_or("(nothing)");
-                let pretty = serde_json::from_str::<serde_json::Value>(part)
-                    .and_then(|value| serde_json::to_string_pretty(&value))
-                    .unwrap_or_else(|_| part.to_owned());
+                let pretty = Tree::parse(part).map_or_else(|| part.to_owned(), |tree| tree.pretty());
                 out.push_str(&format!("{} #{} {method}\n{pretty}\n\n", title.to_uppercase(), row.sequence));
             }
         }

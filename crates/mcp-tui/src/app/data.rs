@@ -210,12 +210,6 @@ pub enum CopyAs {
 /// What is to be done outside the model.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// Leave.
-    Quit,
-    /// Give the terminal back to the shell until resumed.
-    Suspend,
-    /// Draw everything anew.
-    Redraw,
     /// Find the sessions.
     ListSessions,
     /// Open a session.

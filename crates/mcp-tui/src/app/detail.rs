@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use mcp_capture::event::{Event, Record};
 use mcp_capture::file::Type;
+pub(super) use mcp_capture::text::duration;
 use mcp_capture::{Direction, EndedBy, Row, RowFlags, RowKind, Session};
 use mcp_wire::object;
 
@@ -233,21 +234,6 @@ pub(super) fn raw(session: &Session, row: &Row, entry: Option<u32>, has_unicode:
         out.push(b'\n');
     }
     Payload::Text(Box::new(Pager::new(Bytes::from(out))))
-}
-
-/// A duration as people read it.
-pub(super) fn duration(nanoseconds: u64) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
-    let of = |unit: u64| nanoseconds as f64 / unit as f64;
-    match nanoseconds {
-        0..1_000 => format!("{nanoseconds}ns"),
-        1_000..1_000_000 => format!("{:.0}µs", of(1_000)),
-        1_000_000..10_000_000 => format!("{:.1}ms", of(1_000_000)),
-        10_000_000..1_000_000_000 => format!("{:.0}ms", of(1_000_000)),
-        1_000_000_000..60_000_000_000 => format!("{:.2}s", of(1_000_000_000)),
-        60_000_000_000..3_600_000_000_000 => format!("{}m{:02}s", nanoseconds / 60_000_000_000, nanoseconds / 1_000_000_000 % 60),
-        _ => format!("{}h{:02}m", nanoseconds / 3_600_000_000_000, nanoseconds / 60_000_000_000 % 60),
-    }
 }
 
 /// When each message came, and how the row ended.

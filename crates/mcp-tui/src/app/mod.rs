@@ -264,6 +264,7 @@ impl App {
         match action {
             Action::Release | Action::ReleaseAll | Action::Drop | Action::EditHeld => !open.live.held.is_empty(),
             Action::Breakpoint | Action::Fault | Action::Restart => open.live.can_act,
+            Action::ClearRules => !open.live.rules.is_empty(),
             Action::Replay | Action::EditAndSend => is_operation,
             Action::DiffWithMark => is_operation && open.marks.iter().any(|m| !m.removed && m.frame != 0),
             Action::JumpToMark => open.marks.iter().any(|m| !m.removed && m.frame != 0),

@@ -2,6 +2,7 @@
 
 use std::cell::{Ref, RefCell};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use mcp_capture::event::Mark;
 use mcp_capture::file::Type;
@@ -12,6 +13,7 @@ use super::data::{FindingLine, Live, ToolLine};
 use super::detail::{self, Detail, Tab};
 use super::timeline::Timeline;
 use super::tools::Definitions;
+use crate::chart::Histogram;
 use crate::list::List;
 
 /// Which part of the screen has the keys.
@@ -81,6 +83,8 @@ pub(super) struct Open {
     definitions: RefCell<Definitions>,
     pub(super) timeline: RefCell<Timeline>,
     counts: RefCell<Counts>,
+    /// How long the calls of one tool took, and of which: its name, with so many records.
+    times: RefCell<(String, usize, Histogram)>,
 }
 
 /// What the header says.
@@ -118,6 +122,7 @@ impl Open {
             definitions: RefCell::default(),
             timeline: RefCell::default(),
             counts: RefCell::default(),
+            times: RefCell::default(),
         };
         open.marks = open.session.marks();
         open.list.follow(!open.session.is_ended());
@@ -442,6 +447,24 @@ impl Open {
             *self.counts.borrow_mut() = counts;
         }
         self.counts.borrow()
+    }
+
+    /// How long the calls of a tool took.
+    pub(super) fn times_of(&self, tool: &str) -> Ref<'_, Histogram> {
+        let records = self.session.index().len();
+        let is_made = matches!(&*self.times.borrow(), (known, of, _) if known == tool && *of == records);
+        if !is_made {
+            let mut histogram = Histogram::default();
+            for row in self.session.rows().iter(self.session.index()).filter(|row| row.kind == RowKind::Operation) {
+                if self.session.index().symbols.get(row.operation) == ("tools/call", tool)
+                    && let Some(took) = row.duration
+                {
+                    histogram.add(Duration::from_nanos(took));
+                }
+            }
+            *self.times.borrow_mut() = (tool.to_owned(), records, histogram);
+        }
+        Ref::map(self.times.borrow(), |(.., histogram)| histogram)
     }
 
     /// The rows in the list, for the timeline.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use base64::Engine as _;
+use mcp_capture::tree::Tree;
 use mcp_os::dirs::Dirs;
 
 /// Lines of the filter that are kept.
@@ -59,13 +60,10 @@ fn run_on(words: &[String], file: &Path) -> Result<(), String> {
     if status.success() { Ok(()) } else { Err(format!("`{}` ended with {status}", words[0])) }
 }
 
-/// Shows bytes in `$PAGER`, else in `less`. JSON is laid out.
+/// Shows bytes in `$PAGER`, else in `less`. JSON is laid out, with its numbers as they are spelt.
 pub(super) fn page(bytes: &[u8]) -> Result<(), String> {
-    let laid_out = serde_json::from_slice::<&serde_json::value::RawValue>(bytes)
-        .ok()
-        .and_then(|_| serde_json::from_slice::<serde_json::Value>(bytes).ok())
-        .and_then(|value| serde_json::to_vec_pretty(&value).ok());
-    let file = temporary(laid_out.as_deref().unwrap_or(bytes), ".json")?;
+    let laid_out = std::str::from_utf8(bytes).ok().and_then(Tree::parse).map(|tree| tree.pretty());
+    let file = temporary(laid_out.as_ref().map_or(bytes, String::as_bytes), ".json")?;
     let pager = words("PAGER").unwrap_or_else(|| vec![if cfg!(windows) { "more" } else { "less" }.to_owned()]);
     run_on(&pager, file.path())
 }

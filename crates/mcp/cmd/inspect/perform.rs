@@ -53,8 +53,7 @@ const AGAIN: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Carries effects out.
-pub(super) struct Performer<'c> {
-    ctx: &'c Ctx,
+pub(super) struct Performer {
     dirs: Dirs,
     store: Store,
     teller: Teller,
@@ -68,11 +67,11 @@ pub(super) struct Performer<'c> {
     meeting: Meeting,
 }
 
-impl<'c> Performer<'c> {
-    pub(super) fn new(ctx: &'c Ctx, store: Store, inbox: Inbox, waker: Waker) -> Self {
+impl Performer {
+    pub(super) fn new(ctx: &Ctx, store: Store, inbox: Inbox, waker: Waker) -> Self {
         let teller = Teller { inbox, waker };
         let meeting = Meeting::new(ctx.dirs.daemon.join("taps"));
-        Self { ctx, dirs: ctx.dirs.clone(), store, teller, open: None, peer: None, holder: None, meeting }
+        Self { dirs: ctx.dirs.clone(), store, teller, open: None, peer: None, holder: None, meeting }
     }
 
     pub(super) fn tell(&self, msg: Msg) {
@@ -90,7 +89,6 @@ impl<'c> Performer<'c> {
 
     pub(super) fn perform(&mut self, effect: Effect, screen: &mut terminal::Session) {
         match effect {
-            Effect::Quit | Effect::Suspend | Effect::Redraw => {}
             Effect::ListSessions => self.list_sessions(),
             Effect::Open(path) => self.open(&path),
             Effect::OpenOther(path) => match Session::open(&path) {
@@ -142,19 +140,23 @@ impl<'c> Performer<'c> {
                 }
             }
             Effect::Verify(rows) => self.verify(&rows),
-            Effect::ShowAttach => self.tell(Msg::Page {
-                title: "record your clients".to_owned(),
-                text: self.output(&["tap", "attach", "--all", "--dry-run"]),
+            Effect::ShowAttach => self.tell(Msg::Confirm {
+                title: "record what your clients say to their servers".to_owned(),
+                what: output(&["tap", "attach", "--all", "--dry-run"]),
+                verb: "attach".to_owned(),
+                effect: Box::new(Effect::Attach),
             }),
-            Effect::Attach => self.teller.outcome(Ok(self.output(&["tap", "attach", "--all", "--yes"]))),
+            Effect::Attach => {
+                self.tell(Msg::Page { title: "attached".to_owned(), text: output(&["tap", "attach", "--all", "--yes"]) });
+            }
             Effect::ShowDetach(server) => self.tell(Msg::Confirm {
                 title: format!("undo the attach of {server}"),
-                what: self.output(&["tap", "detach", &server, "--dry-run"]),
+                what: output(&["tap", "detach", &server, "--dry-run"]),
                 verb: "detach".to_owned(),
                 effect: Box::new(Effect::Detach(server)),
             }),
             Effect::Detach(server) => {
-                self.tell(Msg::Page { title: "detached".to_owned(), text: self.output(&["tap", "detach", &server, "--yes"]) });
+                self.tell(Msg::Page { title: "detached".to_owned(), text: output(&["tap", "detach", &server, "--yes"]) });
             }
             Effect::Delete(path) => {
                 let removed = store::summary(&path).map_err(|e| e.to_string());
@@ -205,7 +207,7 @@ impl<'c> Performer<'c> {
             }
         });
         let mut lines: Vec<SessionLine> = lines.collect();
-        let servers = self.daemon_servers(&lines);
+        let servers = daemon_servers(&lines);
         lines.splice(0..0, servers);
         self.tell(Msg::Sessions(lines));
     }
@@ -214,7 +216,7 @@ impl<'c> Performer<'c> {
     pub(super) fn open(&mut self, path: &Path) {
         match Session::open(path) {
             Ok(session) => {
-                self.open = Some((path.to_owned(), Watch::start(path, self.teller.waker.clone())));
+                self.open = Some((path.to_owned(), Watch::start(path, &session, self.teller.waker.clone())));
                 self.tell(Msg::Opened(Box::new(session)));
                 self.holder = None;
                 self.holder = Holder::connect(&self.meeting, path, self.teller.clone());
@@ -253,7 +255,7 @@ impl<'c> Performer<'c> {
 
     /// Records a server of the daemon from now on, and opens the recording.
     pub(super) fn record(&mut self, name: &str) {
-        let said = self.output(&["daemon", "record", name]);
+        let said = output(&["daemon", "record", name]);
         let begin = Instant::now();
         while begin.elapsed() < PATIENCE / 5 {
             let sessions = self.store.list().unwrap_or_default();
@@ -266,23 +268,6 @@ impl<'c> Performer<'c> {
         self.tell(Msg::Failed(said));
     }
 
-    /// Servers of the daemon that nobody records: they can be recorded at once.
-    fn daemon_servers(&self, recorded: &[SessionLine]) -> Vec<SessionLine> {
-        let said = self.output(&["daemon", "status", "--json"]);
-        let Ok(status) = serde_json::from_str::<serde_json::Value>(&said) else { return Vec::new() };
-        let names = status["servers"].as_array().into_iter().flatten().filter_map(|server| server["name"].as_str());
-        let is_new = |name: &&str| !recorded.iter().any(|line| line.is_live && line.recorder == "daemon" && line.server == *name);
-        names
-            .filter(is_new)
-            .map(|name| SessionLine {
-                name: name.to_owned(),
-                server: name.to_owned(),
-                recorder: "daemon".to_owned(),
-                ..SessionLine::default()
-            })
-            .collect()
-    }
-
     /// What takes longer than opening: statistics and the linter, again and again while the session goes on.
     fn look_into(&self) {
         let Some((path, watch)) = &self.open else { return };
@@ -293,6 +278,7 @@ impl<'c> Performer<'c> {
             let mut linter = Linter::new(Profile::default());
             let mut seen = None;
             while !is_over.load(Ordering::Relaxed) {
+                let began = Instant::now();
                 let length = session.index().len();
                 if seen.replace(length) != Some(length) {
                     tell_of(&session, &mut linter, &teller);
@@ -300,7 +286,8 @@ impl<'c> Performer<'c> {
                 if session.is_ended() {
                     return;
                 }
-                std::thread::sleep(AGAIN);
+                // The longer it takes, the rarer it is done: never more than a tenth of a core.
+                std::thread::sleep(AGAIN.max(began.elapsed() * 9));
                 if session.refresh().is_err() {
                     return;
                 }
@@ -330,7 +317,7 @@ impl<'c> Performer<'c> {
         let stem = path.file_stem().map_or_else(|| "session".to_owned(), |stem| stem.to_string_lossy().into_owned());
         if format == "redacted" {
             let target = format!("{stem}-redacted.mcpcap");
-            return Ok(self.output(&["trace", "redact", &path.to_string_lossy(), "-o", &target]));
+            return Ok(output(&["trace", "redact", &path.to_string_lossy(), "-o", &target]));
         }
         let known = Format::named(format).ok_or_else(|| format!("there is no format `{format}`"))?;
         let session = Session::open(path).map_err(|e| e.to_string())?;
@@ -389,20 +376,36 @@ impl<'c> Performer<'c> {
         }
         words.push("--");
         words.extend(start.command.iter().map(String::as_str));
-        self.tell(Msg::Page { title: "called again, and compared".to_owned(), text: self.output(&words) });
+        self.tell(Msg::Page { title: "called again, and compared".to_owned(), text: output(&words) });
     }
+}
 
-    /// What this program prints when it is asked this.
-    fn output(&self, words: &[&str]) -> String {
-        let _ = self.ctx;
-        let Ok(program) = std::env::current_exe() else { return "this program is not found any more".to_owned() };
-        match Command::new(program).args(words).stdin(Stdio::null()).env("NO_COLOR", "1").output() {
-            Ok(output) => {
-                let said = [output.stdout, output.stderr].concat();
-                String::from_utf8_lossy(&said).trim_end().to_owned()
-            }
-            Err(e) => format!("run `mcp {}`: {e}", words.join(" ")),
+/// Servers of the daemon that nobody records: they can be recorded at once.
+fn daemon_servers(recorded: &[SessionLine]) -> Vec<SessionLine> {
+    let said = output(&["daemon", "status", "--json"]);
+    let Ok(status) = serde_json::from_str::<serde_json::Value>(&said) else { return Vec::new() };
+    let names = status["servers"].as_array().into_iter().flatten().filter_map(|server| server["name"].as_str());
+    let is_new = |name: &&str| !recorded.iter().any(|line| line.is_live && line.recorder == "daemon" && line.server == *name);
+    names
+        .filter(is_new)
+        .map(|name| SessionLine {
+            name: name.to_owned(),
+            server: name.to_owned(),
+            recorder: "daemon".to_owned(),
+            ..SessionLine::default()
+        })
+        .collect()
+}
+
+/// What this program prints when it is asked this.
+fn output(words: &[&str]) -> String {
+    let Ok(program) = std::env::current_exe() else { return "this program is not found any more".to_owned() };
+    match Command::new(program).args(words).stdin(Stdio::null()).env("NO_COLOR", "1").output() {
+        Ok(output) => {
+            let said = [output.stdout, output.stderr].concat();
+            String::from_utf8_lossy(&said).trim_end().to_owned()
         }
+        Err(e) => format!("run `mcp {}`: {e}", words.join(" ")),
     }
 }
 

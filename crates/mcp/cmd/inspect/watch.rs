@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use mcp_capture::Session;
 use mcp_tui::terminal::Waker;
 
 /// How late a screen may be. To ask for a file's length this often takes no time that can be measured.
@@ -16,9 +17,12 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Watches a session: its file, and whether there is a next part.
-    pub(super) fn start(first: &Path, waker: Waker) -> Self {
+    /// Watches a session: its file, and whether there is a next part. Of one that has ended nothing more comes.
+    pub(super) fn start(first: &Path, session: &Session, waker: Waker) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
+        if session.is_ended() {
+            return Self { is_over };
+        }
         let (path, over) = (first.to_owned(), Arc::clone(&is_over));
         // Without a thread the screen still shows what was there, and `ctrl-l` looks again.
         let _ = std::thread::Builder::new().name("watch".to_owned()).spawn(move || {
