@@ -28,7 +28,7 @@ mod talks;
 #[cfg(any(test, feature = "testing"))]
 pub mod transcript;
 
-pub use catalog::{Problem, Schema, Tool};
+pub use catalog::Tool;
 pub use finding::Finding;
 pub use profile::Profile;
 pub use reproduce::reproduction;

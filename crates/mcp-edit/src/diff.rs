@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use similar::{ChangeTag, TextDiff};
+use similar::algorithms::{Capture, Compact, Replace, myers};
+use similar::{ChangeTag, DiffOp};
 
 use crate::Edit;
 
@@ -61,20 +62,34 @@ impl Edit {
             let (old_lines, new_lines) = (count(window), count(&new));
             let new_line = line.checked_add_signed(shift).unwrap_or(1);
             out.push(DiffLine::Place { old: (line, old_lines), new: (new_line, new_lines) });
-            for change in TextDiff::from_lines(window, new.as_str()).iter_all_changes() {
-                let text = change.value().trim_end_matches('\n').to_owned();
-                out.push(match change.tag() {
-                    ChangeTag::Equal => DiffLine::Same(text),
-                    ChangeTag::Delete => DiffLine::Removed(text),
-                    ChangeTag::Insert => DiffLine::Added(text),
-                });
-                if !change.value().ends_with('\n') {
-                    out.push(DiffLine::NoNewline);
+            let lines: [Vec<&str>; 2] = [window, &new].map(|text| text.split_inclusive('\n').collect());
+            for op in operations(&lines[0], &lines[1]) {
+                for change in op.iter_changes(&lines[0], &lines[1]) {
+                    let text = change.value().trim_end_matches('\n').to_owned();
+                    out.push(match change.tag() {
+                        ChangeTag::Equal => DiffLine::Same(text),
+                        ChangeTag::Delete => DiffLine::Removed(text),
+                        ChangeTag::Insert => DiffLine::Added(text),
+                    });
+                    if !change.value().ends_with('\n') {
+                        out.push(DiffLine::NoNewline);
+                    }
                 }
             }
             shift += new_lines.cast_signed() - old_lines.cast_signed();
         }
         out
+    }
+}
+
+/// What turns one list of lines into the other. The library's `TextDiff` would do the same with every algorithm it knows, each
+/// compiled several times: half a megabyte.
+fn operations(old: &[&str], new: &[&str]) -> Vec<DiffOp> {
+    let mut hook = Compact::new(Replace::new(Capture::new()), old, new);
+    match myers::diff(&mut hook, old, 0..old.len(), new, 0..new.len()) {
+        Ok(()) => hook.into_inner().into_inner().into_ops(),
+        // Only a hook could fail, and these do not.
+        Err(never) => match never {},
     }
 }
 

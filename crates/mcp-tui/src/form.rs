@@ -3,14 +3,16 @@
 //! The schema shapes the fields; the last word on a value has the validator, and nothing invalid is sent without saying why.
 //! Fields that were left alone are not in the output. What the schema does not know stays as it was.
 
+use std::sync::Arc;
+
 use crossterm::event::{Event, KeyCode, KeyEvent};
+use mcp_schema::Schema;
 use ratatui_textarea::TextArea;
 use serde_json::Value;
 use tui_input::{Input, backend::crossterm::EventHandler as _};
 
 use crate::keymap::{Action, Context};
 
-mod circle;
 mod node;
 mod shape;
 mod view;
@@ -49,11 +51,8 @@ pub enum Outcome {
 pub struct Form {
     title: String,
     purpose: Purpose,
-    schema: Value,
+    schema: Arc<Schema>,
     root: Node,
-    validator: Option<std::sync::Arc<jsonschema::Validator>>,
-    /// Why the schema itself cannot be used to check.
-    schema_fault: Option<String>,
     cursor: usize,
     top: std::cell::Cell<usize>,
     raw: Option<Box<TextArea<'static>>>,
@@ -64,6 +63,9 @@ pub struct Form {
     was_tried: bool,
     reveals: bool,
 }
+
+/// Of one value no more is said.
+const MOST_PROBLEMS: usize = 1000;
 
 /// A line of the form: the way to its field.
 #[derive(Clone, Debug)]
@@ -76,10 +78,6 @@ struct Place {
 impl Form {
     /// A form for a schema, filled from the JSON text of an object.
     pub fn new(title: impl Into<String>, purpose: Purpose, schema: Value, filled: Option<&str>) -> Self {
-        let (validator, schema_fault) = match validator(&schema) {
-            Ok(validator) => (Some(std::sync::Arc::new(validator)), None),
-            Err(why) => (None, Some(why)),
-        };
         let mut root = Node::new(&schema, &schema, Name::Root, true, 0);
         if matches!(root.shape, Shape::Any) && filled.is_none_or(|text| text.trim_start().starts_with('{')) {
             root.shape = Shape::Object;
@@ -94,10 +92,8 @@ impl Form {
         let mut form = Self {
             title: title.into(),
             purpose,
-            schema,
+            schema: Arc::new(Schema::with_formats(schema)),
             root,
-            validator,
-            schema_fault,
             cursor: 0,
             top: std::cell::Cell::new(0),
             raw: None,
@@ -176,13 +172,14 @@ impl Form {
     /// Somebody types where one of several forms is to be chosen first: takes the form that fits, and goes to its line.
     fn takes_line(&mut self, letter: char) -> bool {
         let schema = self.schema.clone();
+        let schema = schema.value();
         let depth = self.places().get(self.cursor).map_or(0, |place| place.way.len());
         let Some(node) = self.current() else { return false };
         let (Shape::Variant(branches), false) = (&node.shape, matches!(node.name, Name::Added(_, true))) else { return false };
         let is_number = letter.is_ascii_digit() || letter == '-';
         let mut best = None;
         for at in 0..branches.len() {
-            node.choose(&schema, at, depth);
+            node.choose(schema, at, depth);
             let State::Variant(_, inner) = &node.state else { continue };
             if matches!(inner.state, State::Line(_)) {
                 let fits = matches!(inner.shape, Shape::Number) == is_number;
@@ -198,7 +195,7 @@ impl Form {
             node.state = State::Unbuilt;
             return false;
         };
-        node.choose(&schema, best, depth);
+        node.choose(schema, best, depth);
         (node.is_set, node.is_null, node.is_open, node.is_touched) = (true, false, true, true);
         self.cursor += 1;
         true
@@ -277,6 +274,7 @@ impl Form {
 
     fn open(&mut self) -> Outcome {
         let schema = self.schema.clone();
+        let schema = schema.value();
         let depth = self.places().get(self.cursor).map_or(0, |place| place.way.len());
         let Some(node) = self.current() else { return Outcome::Open };
         if let Name::Added(_, true) = node.name {
@@ -284,7 +282,7 @@ impl Form {
         }
         match node.shape {
             Shape::Object | Shape::Array => {
-                node.build(&schema, depth);
+                node.build(schema, depth);
                 if node.is_set {
                     node.is_open = !node.is_open;
                 } else {
@@ -301,6 +299,7 @@ impl Form {
     /// To the next value of a choice, past the last to `null` or out, and round.
     fn turn(&mut self, step: isize) {
         let schema = self.schema.clone();
+        let schema = schema.value();
         let depth = self.places().get(self.cursor).map_or(0, |place| place.way.len());
         let Some(node) = self.current() else { return };
         let count = match &node.shape {
@@ -333,7 +332,7 @@ impl Form {
                 Shape::Bool => node.state = State::Ticked(next == 0),
                 Shape::Choice(_) => node.state = State::Chosen(next),
                 _ => {
-                    node.choose(&schema, next, depth);
+                    node.choose(schema, next, depth);
                     node.is_open = true;
                 }
             }
@@ -342,9 +341,10 @@ impl Form {
 
     fn add(&mut self) {
         let schema = self.schema.clone();
+        let schema = schema.value();
         let Some(place) = self.places().get(self.cursor).cloned() else {
             // An empty form: keys go to the object itself.
-            if self.root.add(&schema, 0).is_some() {
+            if self.root.add(schema, 0).is_some() {
                 self.cursor = 0;
             }
             return;
@@ -353,7 +353,7 @@ impl Form {
         for cut in [place.way.len(), place.way.len().saturating_sub(1)] {
             let way = &place.way[..cut];
             let Some(node) = self.at_mut(way) else { continue };
-            if let Some(child) = node.add(&schema, cut) {
+            if let Some(child) = node.add(schema, cut) {
                 let mut wanted = way.to_vec();
                 wanted.push(child);
                 self.go(&wanted);
@@ -400,12 +400,12 @@ impl Form {
         let text = self.text();
         match serde_json::from_str::<serde::de::IgnoredAny>(&text) {
             Ok(_) => {
-                let mut root = Node::new(&self.schema, &self.schema, Name::Root, true, 0);
+                let mut root = Node::new(self.schema.value(), self.schema.value(), Name::Root, true, 0);
                 if matches!(root.shape, Shape::Any) && text.trim_start().starts_with('{') {
                     root.shape = Shape::Object;
                 }
                 root.state = State::Unbuilt;
-                root.load(&self.schema, &text, 0);
+                root.load(self.schema.value(), &text, 0);
                 (root.is_open, root.is_set) = (true, true);
                 self.root = root;
                 self.raw = None;
@@ -457,17 +457,15 @@ impl Form {
         match serde_json::from_str::<Value>(&text) {
             Err(error) => faults.push((String::new(), format!("no JSON: {error}"))),
             Ok(value) => {
-                for error in self.validator.iter().flat_map(|validator| validator.iter_errors(&value)) {
-                    let mut pointer = error.instance_path().to_string();
-                    let mut why = error.to_string();
-                    if let jsonschema::error::ValidationErrorKind::Required { property } = error.kind() {
-                        pointer.push('/');
-                        pointer.push_str(&escaped(property.as_str().unwrap_or_default()));
-                        "required".clone_into(&mut why);
+                for mut problem in self.schema.problems(&value, MOST_PROBLEMS, &|_| false) {
+                    if let Some(missing) = &problem.missing {
+                        problem.pointer.push('/');
+                        problem.pointer.push_str(&escaped(missing));
+                        "required".clone_into(&mut problem.message);
                     }
                     // What could not be written has its reason already.
-                    if !faults.iter().any(|(known, _)| *known == pointer) {
-                        faults.push((pointer, why));
+                    if !faults.iter().any(|(known, _)| *known == problem.pointer) {
+                        faults.push((problem.pointer, problem.message));
                     }
                 }
             }
@@ -526,14 +524,6 @@ impl Form {
             self.cursor = at;
         }
     }
-}
-
-/// What checks values; formats count. Nothing is fetched: a reference to elsewhere is a fault.
-fn validator(schema: &Value) -> Result<jsonschema::Validator, String> {
-    if circle::is_endless(schema) {
-        return Err("it refers to itself without end".to_owned());
-    }
-    jsonschema::options().should_validate_formats(true).build(schema).map_err(|error| error.to_string())
 }
 
 fn editor(text: &str) -> TextArea<'static> {

@@ -1,9 +1,9 @@
 //! The tools, prompts and resources a server advertises, and its schemas ready for use.
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use jsonschema::{Draft, PatternOptions, Validator};
+use mcp_schema::{Problem, Schema};
 use serde_json::Value;
 
 use crate::lint::json::{digest, is_redacted};
@@ -30,15 +30,6 @@ impl std::fmt::Debug for Tool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tool").field("name", &self.name).field("sequence", &self.sequence).finish_non_exhaustive()
     }
-}
-
-/// A value that breaks a schema.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// JSON pointer to the value.
-    pub pointer: String,
-    /// What is wrong with it.
-    pub message: String,
 }
 
 impl Tool {
@@ -68,68 +59,9 @@ impl Tool {
     }
 }
 
-/// A schema, compiled when it is first needed.
-pub struct Schema {
-    value: Value,
-    compiled: OnceLock<Result<Validator, String>>,
-}
-
-impl Schema {
-    /// A schema that is checked when it is first used.
-    pub fn new(value: Value) -> Self {
-        Self { value, compiled: OnceLock::new() }
-    }
-
-    /// As it was advertised.
-    pub fn value(&self) -> &Value {
-        &self.value
-    }
-
-    fn compiled(&self) -> &Result<Validator, String> {
-        self.compiled.get_or_init(|| compile(&self.value))
-    }
-
-    /// Why it is no schema.
-    pub fn fault(&self) -> Option<&str> {
-        self.compiled().as_ref().err().map(String::as_str)
-    }
-
-    /// What is wrong with a value. Nothing, if the schema itself is broken.
-    pub fn problems(&self, value: &Value) -> Vec<Problem> {
-        let Ok(validator) = self.compiled() else { return Vec::new() };
-        if validator.is_valid(value) {
-            return Vec::new();
-        }
-        validator
-            .iter_errors(value)
-            // What was replaced when it was recorded was perhaps right.
-            .filter(|error| !is_redacted(error.instance()))
-            .take(MOST_PROBLEMS)
-            .map(|error| Problem {
-                pointer: error.instance_path().as_str().to_owned(),
-                message: error.masked_with("it").to_string(),
-            })
-            .collect()
-    }
-}
-
-fn compile(schema: &Value) -> Result<Validator, String> {
-    let is_dialect_known =
-        schema.get("$schema").and_then(Value::as_str).is_none_or(|dialect| dialect.contains("json-schema.org"));
-    let mut options = jsonschema::options();
-    if !is_dialect_known {
-        options = options.with_draft(Draft::Draft202012);
-    }
-    options
-        .offline()
-        .should_validate_formats(false)
-        // A pattern of a server must not hold us up.
-        .with_pattern_options(PatternOptions::fancy_regex().backtrack_limit(100_000).size_limit(1 << 20))
-        .build(schema)
-        .map_err(|error| {
-            let path = error.instance_path().as_str().to_owned();
-            if path.is_empty() { error.to_string() } else { format!("{path}: {error}") }
-        })
+/// What is wrong with a value. What was replaced when it was recorded was perhaps right.
+pub(super) fn problems(schema: &Schema, value: &Value) -> Vec<Problem> {
+    schema.problems(value, MOST_PROBLEMS, &is_redacted)
 }
 
 /// One kind of list as it is read, page by page.

@@ -257,7 +257,7 @@ impl Node {
                             }
                         }
                     }
-                    parsed.as_ref().is_some_and(|v| super::validator(&whole).is_ok_and(|schema| schema.is_valid(v)))
+                    parsed.as_ref().is_some_and(|v| mcp_schema::Schema::with_formats(whole).accepts(v))
                 };
                 let at = branches.iter().position(|branch| fits(&branch.schema)).unwrap_or(0);
                 self.choose(root, at, depth);

@@ -166,7 +166,7 @@ impl Form {
             _ => None,
         });
         lines.push((choices.map_or_else(String::new, |all| format!("one of: {}", all.join(", "))), Role::Dim));
-        lines.push(match (&self.refusal, &self.schema_fault) {
+        lines.push(match (&self.refusal, self.schema.fault()) {
             (Some(why), _) => (format!("{} {why}", theme.glyph(Glyph::Error)), Role::Error),
             (None, Some(why)) => {
                 (format!("{} nothing is checked, the schema is broken: {why}", theme.glyph(Glyph::Warn)), Role::Warn)
@@ -174,7 +174,7 @@ impl Form {
             (None, None) if self.faults.is_empty() => (format!("{} valid", theme.glyph(Glyph::Ok)), Role::Ok),
             (None, None) if self.raw.is_some() => {
                 let (pointer, why) = &self.faults[0];
-                (format!("{} {pointer} {why}", theme.glyph(Glyph::Error)), Role::Error)
+                (format!("{} {pointer}: {why}", theme.glyph(Glyph::Error)), Role::Error)
             }
             (None, None) => (format!("{} to mend before it can be sent", self.faults.len()), Role::Dim),
         });

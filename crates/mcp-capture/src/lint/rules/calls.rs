@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use mcp_schema::{Problem, Schema};
 use mcp_wire::Kind;
 use serde_json::{Map, Value};
 
-use crate::lint::catalog::{Problem, Schema, Tool};
+use crate::lint::catalog::{self, Tool};
 use crate::lint::json::{evidence, push_pointer};
 use crate::lint::output::Look;
 use crate::lint::rule::Family::Tools;
@@ -148,7 +149,7 @@ fn call(look: &mut Look<'_>) {
     }
     let none = Value::Object(Map::new());
     let arguments = look.message.param("arguments").filter(|value| !value.is_null()).unwrap_or(&none);
-    let problems = tool.input().problems(arguments);
+    let problems = catalog::problems(tool.input(), arguments);
     let related = [tool.sequence];
     for problem in &problems {
         told(look, &ARGUMENTS, "params.arguments", arguments, problem, &related);
@@ -230,7 +231,7 @@ fn result(look: &mut Look<'_>, tool: Option<&Arc<Tool>>) {
         }
         Some(content) => {
             let rule = if is_error { &ERROR_CONTENT } else { &STRUCTURED };
-            for problem in schema.problems(content) {
+            for problem in catalog::problems(schema, content) {
                 told(look, rule, "result.structuredContent", content, &problem, &related);
             }
         }

@@ -1,9 +1,10 @@
 //! What a server asks of the client: forms and completions by a model, in requests of its own or inside of results.
 
+use mcp_schema::Schema;
 use mcp_wire::Kind;
 use serde_json::Value;
 
-use crate::lint::catalog::Schema;
+use crate::lint::catalog;
 use crate::lint::json::{evidence, push_key, push_pointer};
 use crate::lint::output::Look;
 use crate::lint::rule::Family::Input;
@@ -171,7 +172,7 @@ pub(super) fn answered(look: &mut Look<'_>, result: &Value, schema: &Value, path
         look.report(&CONTENT, &format!("{path}.content"), "a form is accepted without content".to_owned(), String::new());
         return;
     };
-    for problem in Schema::new(schema.clone()).problems(content) {
+    for problem in catalog::problems(&Schema::new(schema.clone()), content) {
         let mut at = format!("{path}.content");
         push_pointer(&mut at, &problem.pointer);
         let found = content.pointer(&problem.pointer).map(evidence).unwrap_or_default();

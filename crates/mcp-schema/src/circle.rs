@@ -11,7 +11,7 @@ use serde_json::Value;
 const SAME_VALUE: [&str; 8] = ["allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas"];
 
 /// Whether checking could go on for ever.
-pub(super) fn is_endless(root: &Value) -> bool {
+pub(crate) fn is_endless(root: &Value) -> bool {
     let mut anchors = HashMap::new();
     let mut schemas = Vec::new();
     collect(root, &mut anchors, &mut schemas);
