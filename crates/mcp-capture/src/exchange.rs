@@ -240,7 +240,7 @@ struct Calls {
 }
 
 /// All rows.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Rows {
     slots: Vec<Slot>,
     /// The row of each entry.
@@ -262,6 +262,11 @@ pub struct Rows {
 }
 
 impl Rows {
+    /// So many entries of the index are in the rows.
+    pub(crate) fn entries_seen(&self) -> usize {
+        self.owner.len()
+    }
+
     /// Takes in the entries that are new in the index. `true`: rows that were there before have changed.
     pub fn extend(&mut self, index: &Index) -> bool {
         let before = u32::try_from(self.slots.len()).unwrap_or(NONE);

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -15,20 +16,20 @@ use crate::reader::{Part, ReadError};
 use crate::scan::{Scan, scan, scan_beginning};
 use crate::store::names;
 
-/// A session that was opened.
-#[derive(Debug)]
+/// A session that was opened. A clone shares what is large until one of the two grows: of a million records, sixty megabytes.
+#[derive(Clone, Debug)]
 pub struct Session {
     first: PathBuf,
     parts: Vec<Opened>,
-    index: Index,
-    rows: Rows,
+    index: Arc<Index>,
+    rows: Arc<Rows>,
     peers: Vec<PeerInfo>,
     is_ended: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Opened {
-    part: Part,
+    part: Arc<Part>,
     /// The first entry of this part.
     first: u32,
     /// So much of the file is in the index.
@@ -66,9 +67,9 @@ impl Session {
         let start = part.start();
         let mut session = Self {
             first: path.to_owned(),
-            parts: vec![Opened { part, first: 0, indexed: start }],
-            index: Index::default(),
-            rows: Rows::default(),
+            parts: vec![Opened { part: Arc::new(part), first: 0, indexed: start }],
+            index: Arc::default(),
+            rows: Arc::default(),
             peers: Vec::new(),
             is_ended: false,
         };
@@ -76,8 +77,8 @@ impl Session {
         session.refresh()?;
         if session.is_ended {
             // A million records leave ten megabytes of room that nothing will come to fill.
-            session.index.shrink();
-            session.rows.shrink();
+            Arc::make_mut(&mut session.index).shrink();
+            Arc::make_mut(&mut session.rows).shrink();
         }
         Ok(session)
     }
@@ -109,7 +110,7 @@ impl Session {
 
     /// Marks a row as breaking a rule, as checks of payloads find out.
     pub fn set_lint(&mut self, row: u32) {
-        self.rows.set_lint(row);
+        Arc::make_mut(&mut self.rows).set_lint(row);
     }
 
     /// The clients that came.
@@ -137,14 +138,15 @@ impl Session {
                 Ok(part) if part.header().session == self.header().session => {
                     let first = u32::try_from(self.index.len()).unwrap_or(u32::MAX);
                     let indexed = part.start();
-                    self.parts.push(Opened { part, first, indexed });
+                    self.parts.push(Opened { part: Arc::new(part), first, indexed });
                     self.load_sidecar();
                 }
                 // Not there, or still being begun.
                 _ => break,
             }
         }
-        let rows_changed = self.rows.extend(&self.index);
+        // Not touched if there is nothing new, so that what is shared stays so.
+        let rows_changed = self.rows.entries_seen() < self.index.len() && Arc::make_mut(&mut self.rows).extend(&self.index);
         let records = u32::try_from(self.index.len() - before).unwrap_or(u32::MAX);
         Ok(Changes { records, rows_changed })
     }
@@ -159,7 +161,7 @@ impl Session {
         let Ok(mut file) = File::open(names::index(last.part.path())) else { return };
         let length = file.metadata().map_or(0, |meta| meta.len());
         let (entries, symbols) = (self.index.len(), self.index.symbols.clone());
-        if !matches!(load(&mut file, length, last.part.header(), &mut self.index), Ok(Some(_))) {
+        if !matches!(load(&mut file, length, last.part.header(), Arc::make_mut(&mut self.index)), Ok(Some(_))) {
             return;
         }
         let Some(entry) = self.index.last_from(last.first) else { return };
@@ -167,8 +169,9 @@ impl Session {
         let found = last.part.record(entry.offset).ok().flatten();
         let is_same = |body: &Bytes| parse_stamp(body).is_some_and(|stamp| stamp.sequence == entry.stamp.sequence);
         let Some(found) = found.filter(|found| is_same(&found.body)) else {
-            self.index.truncate(entries);
-            self.index.symbols = symbols;
+            let index = Arc::make_mut(&mut self.index);
+            index.truncate(entries);
+            index.symbols = symbols;
             return;
         };
         last.indexed = found.next;
@@ -192,7 +195,7 @@ impl Session {
         let mut scratch = Vec::new();
         let mut new = Vec::new();
         let mut noticed = Vec::new();
-        let index = &mut self.index;
+        let index = Arc::make_mut(&mut self.index);
         last.indexed = last.part.each(last.indexed, |offset, kind, body| {
             scratch.clear();
             index_record(offset, kind, body, index, &mut new, &mut scratch);

@@ -229,6 +229,9 @@ fn rows_are_the_same_whether_they_came_one_by_one_or_at_once() {
         );
         assert!(recorder.flush(std::time::Duration::from_mins(1)));
         live.refresh().unwrap();
+        // Somebody else looks at the same, and goes on for itself.
+        let mut other = live.clone();
+        let before = rows(&other);
         common::say(
             &sink,
             &format!(r#"< {{"jsonrpc":"2.0","method":"notifications/progress","params":{{"progressToken":{id}}}}}"#),
@@ -236,6 +239,9 @@ fn rows_are_the_same_whether_they_came_one_by_one_or_at_once() {
         common::say(&sink, &format!(r#"< {{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#));
         assert!(recorder.flush(std::time::Duration::from_mins(1)));
         changed |= live.refresh().unwrap().rows_changed;
+        assert_eq!(rows(&other), before);
+        other.refresh().unwrap();
+        assert_eq!(rows(&other), rows(&live));
     }
     recorder.finish();
     live.refresh().unwrap();

@@ -59,6 +59,8 @@ pub(super) struct Performer {
     teller: Teller,
     /// The session on the screen.
     open: Option<(PathBuf, Watch)>,
+    /// The same for whoever looks into it, so that it is read once.
+    unseen: Option<Session>,
     /// The server we are the client of, and its recording.
     peer: Option<(Peer, Option<PathBuf>)>,
     /// The tap that records the session on the screen, if it goes on.
@@ -71,7 +73,7 @@ impl Performer {
     pub(super) fn new(ctx: &Ctx, store: Store, inbox: Inbox, waker: Waker) -> Self {
         let teller = Teller { inbox, waker };
         let meeting = Meeting::new(ctx.dirs.daemon.join("taps"));
-        Self { dirs: ctx.dirs.clone(), store, teller, open: None, peer: None, holder: None, meeting }
+        Self { dirs: ctx.dirs.clone(), store, teller, open: None, unseen: None, peer: None, holder: None, meeting }
     }
 
     pub(super) fn tell(&self, msg: Msg) {
@@ -217,6 +219,7 @@ impl Performer {
         match Session::open(path) {
             Ok(session) => {
                 self.open = Some((path.to_owned(), Watch::start(path, &session, self.teller.waker.clone())));
+                self.unseen = Some(session.clone());
                 self.tell(Msg::Opened(Box::new(session)));
                 self.holder = None;
                 self.holder = Holder::connect(&self.meeting, path, self.teller.clone());
@@ -269,21 +272,29 @@ impl Performer {
     }
 
     /// What takes longer than opening: statistics and the linter, again and again while the session goes on.
-    fn look_into(&self) {
-        let Some((path, watch)) = &self.open else { return };
-        let (path, teller, is_over) = (path.clone(), self.teller.clone(), watch.ending());
+    fn look_into(&mut self) {
+        let (Some((_, watch)), Some(mut session)) = (&self.open, self.unseen.take()) else { return };
+        let (teller, is_over) = (self.teller.clone(), watch.ending());
         // Without a thread the panels stay empty.
         let _ = std::thread::Builder::new().name("look".to_owned()).spawn(move || {
-            let Ok(mut session) = Session::open(&path) else { return };
             let mut linter = Linter::new(Profile::default());
             let mut seen = None;
             while !is_over.load(Ordering::Relaxed) {
                 let began = Instant::now();
-                let length = session.index().len();
+                let (length, is_ended) = (session.index().len(), session.is_ended());
                 if seen.replace(length) != Some(length) {
-                    tell_of(&session, &mut linter, &teller);
+                    tell_costs(&session, &teller);
+                    if linter.continue_from(&session).is_ok() {
+                        let found = lines_of(&session, &linter);
+                        if is_ended {
+                            // First, because the screen marks rows with what it is told, and would copy what is shared.
+                            drop(session);
+                            return teller.tell(Msg::Findings(found));
+                        }
+                        teller.tell(Msg::Findings(found));
+                    }
                 }
-                if session.is_ended() {
+                if is_ended {
                     return;
                 }
                 // The longer it takes, the rarer it is done: never more than a tenth of a core.
@@ -409,8 +420,8 @@ fn output(words: &[&str]) -> String {
     }
 }
 
-/// What tools cost and what the linter found.
-fn tell_of(session: &Session, linter: &mut Linter, teller: &Teller) {
+/// What tools cost.
+fn tell_costs(session: &Session, teller: &Teller) {
     if let Ok(stats) = Stats::of(session, session.rows().iter(session.index())) {
         let line = |usage: mcp_capture::stats::Usage| ToolLine {
             name: usage.name,
@@ -422,21 +433,23 @@ fn tell_of(session: &Session, linter: &mut Linter, teller: &Teller) {
         };
         teller.tell(Msg::Tools(stats.tools.into_iter().map(line).collect()));
     }
-    if linter.continue_from(session).is_ok() {
-        let line = |finding: &Finding| FindingLine {
-            rule: finding.rule.id.to_owned(),
-            severity: match finding.severity() {
-                lint::Severity::Info => Severity::Info,
-                lint::Severity::Warning => Severity::Warning,
-                lint::Severity::Error => Severity::Error,
-            },
-            row: session.rows().of_entry(finding.entry),
-            sequence: finding.sequence,
-            message: finding.message.clone(),
-            explanation: finding.explain(),
-        };
-        teller.tell(Msg::Findings(linter.findings().iter().map(line).collect()));
-    }
+}
+
+/// What the linter found.
+fn lines_of(session: &Session, linter: &Linter) -> Vec<FindingLine> {
+    let line = |finding: &Finding| FindingLine {
+        rule: finding.rule.id.to_owned(),
+        severity: match finding.severity() {
+            lint::Severity::Info => Severity::Info,
+            lint::Severity::Warning => Severity::Warning,
+            lint::Severity::Error => Severity::Error,
+        },
+        row: session.rows().of_entry(finding.entry),
+        sequence: finding.sequence,
+        message: finding.message.clone(),
+        explanation: finding.explain(),
+    };
+    linter.findings().iter().map(line).collect()
 }
 
 /// A new file in this directory; an earlier one keeps its name.
