@@ -93,22 +93,36 @@ impl Link {
         }
     }
 
-    /// A line of the daemon, without its end. Bytes behind it stay unread. Not long: a byte at a time is good enough.
+    /// A line of the daemon, without its end. Bytes behind it stay unread.
     pub fn read_line(&self) -> io::Result<String> {
         const LONGEST: usize = 64 * 1024;
         let mut line = Vec::new();
-        let mut byte = [0];
-        loop {
-            match { self }.read(&mut byte) {
+        let mut block = [0; 256];
+        while line.len() <= LONGEST {
+            let there = match self.peek(&mut block) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(_) if byte[0] == b'\n' => break,
-                Ok(_) if line.len() >= LONGEST => return Err(io::ErrorKind::InvalidData.into()),
-                Ok(_) => line.push(byte[0]),
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                there => there?,
+            };
+            let end = block[..there].iter().position(|byte| *byte == b'\n');
+            let taken = &mut block[..end.map_or(there, |end| end + 1)];
+            { self }.read_exact(taken)?;
+            line.extend_from_slice(taken);
+            if end.is_some() {
+                line.pop();
+                return String::from_utf8(line).map_err(|_| io::ErrorKind::InvalidData.into());
             }
         }
-        String::from_utf8(line).map_err(|_| io::ErrorKind::InvalidData.into())
+        Err(io::ErrorKind::InvalidData.into())
+    }
+
+    /// What can be read, without taking it.
+    fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            #[cfg(unix)]
+            Link::Unix(stream) => Ok(rustix::net::recv(stream, buffer, rustix::net::RecvFlags::PEEK)?.0),
+            Link::Tcp(stream) => stream.peek(buffer),
+        }
     }
 }
 

@@ -73,8 +73,13 @@ pub fn run(place: &Place, mut call: Call) -> Ended {
     let gate = Arc::new(Gate::default());
     let reader = Arc::clone(&gate);
     // Both are made here: a second thread that allocates gets a heap of its own.
-    let (mut chunk, input) = (vec![0; CHUNK], vec![0; CHUNK]);
-    if let Err(e) = std::thread::Builder::new().stack_size(128 * 1024).spawn(move || pump_input(&reader, input)) {
+    let (mut chunk, mut input) = (vec![0; CHUNK], vec![0; CHUNK]);
+    let mut waiting = if pump::has_input() { pump::read_input(&mut input).unwrap_or(0) } else { 0 };
+    // What the client has said already goes on before there is a second thread: the daemon is at it meanwhile.
+    if { &session.link }.write_all(&input[..waiting]).is_ok() {
+        waiting = 0;
+    }
+    if let Err(e) = std::thread::Builder::new().stack_size(128 * 1024).spawn(move || pump_input(&reader, input, waiting)) {
         return Ended::badly(4, format!("start a thread: {e}"));
     }
     loop {
@@ -128,11 +133,14 @@ fn open(gate: &Gate, link: &Link) -> Result<(), Ended> {
     Ok(())
 }
 
-/// Standard input to the daemon, to its end. Runs in its own thread, which ends with the process.
-fn pump_input(gate: &Gate, mut chunk: Vec<u8>) {
+/// Standard input to the daemon, to its end; so many bytes were read before. Runs in its own thread, which ends with the process.
+fn pump_input(gate: &Gate, mut chunk: Vec<u8>, mut waiting: usize) {
     loop {
-        // A broken input is an end too.
-        let read = pump::read_input(&mut chunk).unwrap_or(0);
+        let read = match std::mem::take(&mut waiting) {
+            // A broken input is an end too.
+            0 => pump::read_input(&mut chunk).unwrap_or(0),
+            waiting => waiting,
+        };
         let mut state = gate.lock();
         while state.link.is_none() {
             state = gate.opened.wait(state).unwrap_or_else(PoisonError::into_inner);

@@ -2,6 +2,20 @@
 
 use std::io;
 
+/// Whether a read from standard input would not wait. `false` where that cannot be known.
+#[cfg(unix)]
+pub fn has_input() -> bool {
+    let mut fds = [rustix::event::PollFd::from_borrowed_fd(rustix::stdio::stdin(), rustix::event::PollFlags::IN)];
+    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    rustix::event::poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
+}
+
+/// Whether a read from standard input would not wait. `false` where that cannot be known.
+#[cfg(not(unix))]
+pub fn has_input() -> bool {
+    false
+}
+
 /// Reads from standard input; 0 is its end.
 #[cfg(unix)]
 pub fn read_input(buffer: &mut [u8]) -> io::Result<usize> {
