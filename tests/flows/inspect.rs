@@ -88,8 +88,19 @@ mod on_a_terminal {
         screen.wait("rules 1");
         say(r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"add","arguments":{"a":1,"b":2}}}"#);
         screen.wait("HELD 1");
-        screen.keys(&["a"]);
+        screen.wait_for("it has a line", |screen| screen.lines().any(|l| l.contains("add(a=1 b=2)") && l.contains("HELD")));
+        screen.keys(&["G", "a"]);
         assert!(answer().contains("\"id\":2"));
+        screen.wait_for("nothing is held any more", |screen| !screen.contains("HELD"));
+        // An answer stands on the row of its request; what it says is changed there.
+        screen.keys(&["B"]);
+        screen.wait_for("the rule is gone", |screen| !screen.contains("rules"));
+        screen.keys(&["b", "C-u", "is:ok tool:add", "Enter"]);
+        screen.wait("rules 1");
+        say(r#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"add","arguments":{"a":4,"b":4}}}"#);
+        screen.wait_for("its row says so", |screen| screen.lines().any(|l| l.contains("add(a=4 b=4)") && l.contains("HELD")));
+        screen.keys(&["G", "a"]);
+        assert!(answer().contains("\"id\":9"));
         // Leaving lifts what was set.
         screen.keys(&["q"]);
         screen.wait("[ended with 0]");

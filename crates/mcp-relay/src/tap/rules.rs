@@ -267,7 +267,13 @@ impl Rules {
     fn hold(&mut self, viewer: u64, by: String, direction: Direction, message: Bytes, until: Until) {
         self.last_held += 1;
         let number = self.last_held;
-        let report = HeldMessage { held: number, by: by.clone(), direction: Way::of(direction), message: Payload::of(&message) };
+        let report = HeldMessage {
+            held: number,
+            by: by.clone(),
+            client: 1,
+            direction: Way::of(direction),
+            message: Payload::of(&message),
+        };
         self.held.push(Held { number, viewer, by, direction, message, until });
         if until == Until::Released {
             self.tell(viewer, Report::Held(report));
@@ -310,6 +316,7 @@ impl Rules {
         let one = |held: &Held| HeldMessage {
             held: held.number,
             by: held.by.clone(),
+            client: 1,
             direction: Way::of(held.direction),
             message: Payload::of(&held.message),
         };
@@ -346,6 +353,8 @@ impl Rules {
 
     fn take(&mut self, number: u64) -> Option<Held> {
         let at = self.held.iter().position(|held| held.number == number)?;
+        // Whoever watches may have seen it in the status, whoever holds it.
+        self.viewers.keys().for_each(|viewer| self.tell(*viewer, Report::Gone { held: number }));
         Some(self.held.remove(at))
     }
 

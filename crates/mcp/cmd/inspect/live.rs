@@ -27,8 +27,8 @@ pub(super) struct Holder {
 fn told(state: &State) -> Msg {
     let held = state.held.iter().map(|held| Held {
         id: held.held,
-        // The recording names it when it is passed on.
-        sequence: 0,
+        client: held.client,
+        by: held.by.clone(),
         to_server: held.direction == Way::ToServer,
         bytes: held.message.bytes().unwrap_or_default(),
     });
@@ -56,6 +56,7 @@ impl Holder {
                             state.held.retain(|known| known.held != held.held);
                             state.held.push(held);
                         }
+                        Report::Gone { held } => state.held.retain(|known| known.held != held),
                         Report::Failed { reason, .. } => teller.tell(Msg::Failed(reason)),
                         Report::Hello { .. } | Report::Done { .. } | Report::Answer { .. } => continue,
                     }

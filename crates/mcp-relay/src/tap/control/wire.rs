@@ -186,6 +186,11 @@ impl Payload {
     }
 }
 
+/// The only client of a session that has one.
+pub(crate) fn first() -> u32 {
+    1
+}
+
 /// A message that is held.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldMessage {
@@ -193,6 +198,9 @@ pub struct HeldMessage {
     pub held: u64,
     /// By which breakpoint or fault.
     pub by: String,
+    /// The client it comes from or goes to, as the capture numbers it.
+    #[serde(default = "first")]
+    pub client: u32,
     /// Which way it goes.
     pub direction: Way,
     /// What it says.
@@ -246,6 +254,11 @@ pub enum Report {
     },
     /// A message is held now.
     Held(HeldMessage),
+    /// A message is not held any more: it went on, or was dropped.
+    Gone {
+        /// Its number.
+        held: u64,
+    },
     /// To a request that was sent with [`What::Send`]: its answer, or what it says about its progress.
     Answer {
         /// The id it was given.
