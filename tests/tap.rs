@@ -13,5 +13,7 @@ mod daemon;
 mod http;
 #[path = "tap/recording.rs"]
 mod recording;
+#[path = "tap/shared.rs"]
+mod shared;
 #[path = "tap/transparency.rs"]
 mod transparency;

@@ -161,7 +161,7 @@ impl Wrap {
             program: program.clone(),
             args: args.to_vec(),
             recording: self.recording(dirs, &name_of(program, args)),
-            meeting: Some(dirs.daemon.join("taps")),
+            meeting: Some(mcp_daemon::place::Place::new(&dirs.daemon).taps()),
             guard: std::env::current_exe().ok(),
         })
     }

@@ -1,24 +1,23 @@
-//! Acting on a session that goes on: the tap that records it holds, changes, drops and sends for us.
+//! Acting on a session that goes on: the tap or the daemon that records it holds, changes, drops and sends for us.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mcp_capture::store;
-use mcp_relay::tap::Meeting;
-use mcp_relay::tap::control::Client;
-use mcp_relay::tap::control::wire::{FaultKind, HeldMessage, Payload, Report, Way, What};
+use mcp_relay::acting::wire::{FaultKind, HeldMessage, Payload, Report, Way, What};
+use mcp_relay::acting::{Client, Meeting};
 use mcp_tui::app::{Held, Live, Msg};
 
 use super::perform::Teller;
 
-/// What is known of the tap.
+/// What is known of the session.
 #[derive(Default)]
 struct State {
     held: Vec<HeldMessage>,
     rules: Vec<String>,
 }
 
-/// A connection to a tap. Dropping it lifts what it holds.
+/// A connection to who has the session. Dropping it lifts what it holds.
 pub(super) struct Holder {
     client: Client,
     last_rule: u32,
@@ -36,7 +35,7 @@ fn told(state: &State) -> Msg {
 }
 
 impl Holder {
-    /// Connects to the tap that records a session; none if nobody does.
+    /// Connects to who records a session; none if nobody does.
     pub(super) fn connect(meeting: &Meeting, first: &Path, teller: Teller) -> Option<Self> {
         let summary = store::summary(first).ok().filter(|summary| summary.is_live)?;
         let mut client = Client::connect(meeting, &summary.header.session).ok()?;
@@ -123,7 +122,7 @@ impl Holder {
     pub(super) fn send(&mut self, method: &str, params: &str) -> Result<(), String> {
         let method = serde_json::Value::from(method);
         let message = format!("{{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":{method},\"params\":{params}}}");
-        self.say(What::Send { direction: Way::ToServer, message: Payload::Text(message) })
+        self.say(What::Send { direction: Way::ToServer, client: None, message: Payload::Text(message) })
     }
 }
 

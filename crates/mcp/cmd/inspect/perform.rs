@@ -15,7 +15,7 @@ use mcp_capture::stats::Stats;
 use mcp_capture::store::{self, Store};
 use mcp_capture::{RowKind, Session};
 use mcp_os::dirs::Dirs;
-use mcp_relay::tap::Meeting;
+use mcp_relay::acting::Meeting;
 use mcp_tui::app::{CopyAs, Effect, FindingLine, Inbox, Msg, SessionLine, Severity, Target, ToolLine};
 use mcp_tui::terminal::{self, Waker};
 
@@ -70,7 +70,7 @@ pub(super) struct Performer {
 impl Performer {
     pub(super) fn new(ctx: &Ctx, store: Store, inbox: Inbox, waker: Waker) -> Self {
         let teller = Teller { inbox, waker };
-        let meeting = Meeting::new(ctx.dirs.daemon.join("taps"));
+        let meeting = Meeting::new(mcp_daemon::place::Place::new(&ctx.dirs.daemon).taps());
         Self { dirs: ctx.dirs.clone(), store, teller, open: None, peer: None, holder: None, meeting }
     }
 

@@ -1,4 +1,4 @@
-//! What is said to a tap and by it: one JSON object a line.
+//! What is said to whoever has a session, and by it: one JSON object a line.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -81,6 +81,9 @@ pub enum What {
     Send {
         /// To whom.
         direction: Way,
+        /// To which client, where there are several: its number in the capture.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client: Option<u32>,
         /// What.
         message: Payload,
     },
@@ -187,7 +190,7 @@ impl Payload {
 }
 
 /// The only client of a session that has one.
-pub(crate) fn first() -> u32 {
+fn first() -> u32 {
     1
 }
 
@@ -207,7 +210,7 @@ pub struct HeldMessage {
     pub message: Payload,
 }
 
-/// What a tap says.
+/// What is said to a viewer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "kebab-case")]
 pub enum Report {
