@@ -92,7 +92,7 @@ pub(crate) enum Order {
     /// Be reached by URL.
     Url(Option<Http>, oneshot::Sender<Result<Http, String>>),
     /// Be recorded as this; `None`: no more.
-    Record(Option<Wanted>, oneshot::Sender<Result<Option<Where>, String>>),
+    Record(Option<Box<Wanted>>, oneshot::Sender<Result<Option<Where>, String>>),
     /// How do things stand?
     Snapshot(oneshot::Sender<Snapshot>),
     /// Have clients go on elsewhere as soon as nothing of them is under way.
@@ -266,7 +266,7 @@ async fn work(plan: Plan, mut orders: mpsc::UnboundedReceiver<Order>) -> Result<
                             Ok(place)
                         }
                         Some(_) if recording.is_some() => Ok(recording.as_ref().map(record::Recording::place)),
-                        Some(wanted) => record::Recording::begin(&hub, wanted, &secrets).map(|begun| {
+                        Some(wanted) => record::Recording::begin(&hub, *wanted, &secrets).map(|begun| {
                             let place = begun.place();
                             recording = Some(begun);
                             Some(place)

@@ -236,7 +236,7 @@ impl Daemon {
                 ..Header::default()
             };
             let (root, meeting) = (self.dirs.state.join("captures"), Meeting::new(self.place.taps()));
-            let wanted = Wanted { header, root, meeting };
+            let wanted = Box::new(Wanted { header, root, meeting });
             server.orders.send(Order::Record((!stop).then_some(wanted), sender)).is_ok()
         });
         match receiver.await {
