@@ -11,6 +11,8 @@ mod acting;
 mod daemon;
 #[path = "tap/http.rs"]
 mod http;
+#[path = "tap/http_acting.rs"]
+mod http_acting;
 #[path = "tap/recording.rs"]
 mod recording;
 #[path = "tap/shared.rs"]

@@ -11,7 +11,7 @@ use mcp_capture::{Session, Store};
 use crate::session::{MCP, PATIENCE, until};
 
 /// A program whose first line is its address. Killed when dropped.
-struct Serving {
+pub(crate) struct Serving {
     child: Child,
     address: String,
 }
@@ -24,7 +24,7 @@ impl Drop for Serving {
 }
 
 impl Serving {
-    fn tap(home: &Path, url: &str) -> Self {
+    pub(crate) fn tap(home: &Path, url: &str) -> Self {
         let mut command = Command::new(MCP);
         command.args(["tap", "--name", "web", "--url", url]).env("MCP_HOME", home).stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -36,7 +36,7 @@ impl Serving {
     }
 
     /// Asks, and gives the stream to read the answer from.
-    fn ask(&self, head: &str, body: &str) -> BufReader<TcpStream> {
+    pub(crate) fn ask(&self, head: &str, body: &str) -> BufReader<TcpStream> {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let (address, length) = (&self.address, body.len());
@@ -47,7 +47,9 @@ impl Serving {
 }
 
 /// A server that answers one request after another with what it is told, piece by piece; says what it was asked.
-fn upstream(answers: Vec<Vec<&'static str>>) -> (String, std::sync::mpsc::Receiver<String>, std::sync::mpsc::Sender<()>) {
+pub(crate) fn upstream(
+    answers: Vec<Vec<&'static str>>,
+) -> (String, std::sync::mpsc::Receiver<String>, std::sync::mpsc::Sender<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
     let (send, asked) = std::sync::mpsc::channel();

@@ -1,8 +1,9 @@
 //! What a viewer asks, put into rules.
 
+use bytes::Bytes;
 use mcp_capture::Direction;
 use mcp_capture::filter::Filter;
-use mcp_wire::{Frame, Kind};
+use mcp_wire::{Frame, Kind, NotAFrame};
 
 use super::faults::Fault;
 use super::rules::{Act, Breakpoint, Place, Rules};
@@ -86,7 +87,7 @@ impl<P: Place> Rules<P> {
             What::Release { held, message } => {
                 let line = message.map(|message| message.line().ok_or(NO_BASE64)).transpose()?;
                 // One line, however it was laid out for editing.
-                let edited = line.map(|line| Frame::parse(line.clone()).map_or(line, |frame| frame.line()));
+                let edited = line.map(|line| read(&line).map_or(line, |frame| frame.line()));
                 when(self.let_go(held, edited, "release", acts), NOT_HELD)
             }
             What::Drop { held } => when(self.discard(held, "drop", acts), NOT_HELD),
@@ -97,7 +98,7 @@ impl<P: Place> Rules<P> {
             What::Clear { id } => when(self.clear(id.as_deref()), "there is no breakpoint or fault of this name"),
             What::Send { direction, client, message } => {
                 let line = message.line().ok_or(NO_BASE64)?;
-                let frame = Frame::parse(line).map_err(|error| error.to_string())?;
+                let frame = read(&line).map_err(|error| error.to_string())?;
                 let direction = direction.direction();
                 let place = seat(&Sending { viewer, direction, client, kind: frame.kind() })?;
                 Ok(self.send(viewer, direction, &frame, place, acts))
@@ -105,4 +106,9 @@ impl<P: Place> Rules<P> {
             What::Hello | What::Status | What::Restart => Err("this cannot be done here".to_owned()),
         }
     }
+}
+
+/// A message without the line end that it may have.
+fn read(line: &Bytes) -> Result<Frame, NotAFrame> {
+    Frame::parse(line.slice(..line.trim_ascii_end().len()))
 }

@@ -150,7 +150,12 @@ impl<P: Place> Rules<P> {
     /// A client left, and takes along what is held of it.
     pub(crate) fn client_left(&mut self, client: u64, acts: &mut Vec<Act<P>>) {
         self.requests.retain(|(of, ..), _| *of != client);
-        for number in self.numbers(|held| held.message.place.client() == client) {
+        self.place_left(acts, |place| place.client() == client);
+    }
+
+    /// There is no way any more from or to some places, and what is held of them goes nowhere.
+    pub(crate) fn place_left(&mut self, acts: &mut Vec<Act<P>>, is_gone: impl Fn(&P) -> bool) {
+        for number in self.numbers(|held| is_gone(&held.message.place)) {
             self.discard(number, "left", acts);
         }
     }
@@ -160,9 +165,9 @@ impl<P: Place> Rules<P> {
         self.asked.retain(|_, asked| asked.viewer != viewer);
     }
 
-    /// How many messages of a client are held.
-    pub(crate) fn held_of(&self, client: u64) -> usize {
-        self.held.iter().filter(|held| held.message.place.client() == client).count()
+    /// How many messages from or for some places are held.
+    pub(crate) fn held_at(&self, concerned: impl Fn(&P) -> bool) -> usize {
+        self.held.iter().filter(|held| concerned(&held.message.place)).count()
     }
 
     fn tell(&self, viewer: u64, report: Report) {

@@ -214,7 +214,7 @@ impl Hub {
 
     /// How many messages of a client are held.
     pub(super) fn held_of(&self, peer: PeerId) -> usize {
-        if self.0.acting.is_armed() { self.0.acting.rules.borrow().held_of(peer.0) } else { 0 }
+        if self.0.acting.is_armed() { self.0.acting.rules.borrow().held_at(|seat| seat.peer == peer) } else { 0 }
     }
 
     fn hear(&self, word: Word, session: &Session) {
