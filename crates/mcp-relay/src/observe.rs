@@ -49,6 +49,8 @@ pub enum Seen {
         /// What it was before, and why.
         altered: Option<Altered>,
     },
+    /// From here on, this client is somebody who watches and has something to say.
+    Viewer(PeerId),
     /// Something the route had to say.
     Note {
         /// Counts all that is seen, from 1.
@@ -112,6 +114,11 @@ impl Observers {
             let seen = Seen::Frame { sequence: self.number(), at: Instant::now(), hop, direction, bytes, flags, altered };
             self.all.borrow().iter().for_each(|o| o.saw(&seen));
         }
+    }
+
+    /// Tells of a client that is one who watches.
+    pub(crate) fn viewer(&self, peer: PeerId) {
+        self.all.borrow().iter().for_each(|o| o.saw(&Seen::Viewer(peer)));
     }
 
     /// Tells of a note.

@@ -56,6 +56,11 @@ impl Observer for Copies {
                     acting::record(&self.0, hop(*at), number, flags, altered.clone());
                 }
             }
+            Seen::Viewer(peer) => {
+                let at = hop(Hop::Client(*peer));
+                let name = "mcp inspect".to_owned();
+                self.0.event(at, Event::Peer(Peer { peer: at.peer(), open: true, name, ..Peer::default() }));
+            }
             Seen::Note { note: mcp_relay::route::Note::Log(text), .. } => {
                 self.0.event(mcp_capture::Hop::Server, Event::Note(Note { text: text.clone() }));
             }

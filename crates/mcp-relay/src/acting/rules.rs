@@ -414,3 +414,6 @@ fn shown<P: Place>(held: &Held<P>) -> HeldMessage {
         message: Payload::of(&held.message.bytes),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -267,6 +267,7 @@ impl Hub {
         let peer = known.unwrap_or_else(|| {
             let peer = self.admit(Arrival { via: Via::Stdio, era: None, pid: None }, Rc::new(Heard));
             self.0.acting.viewers.borrow_mut().insert(sending.viewer, peer);
+            self.0.observers.viewer(peer);
             peer
         });
         Ok(Seat { peer, stream: Some(StreamId(0)), class: Class::Response })
