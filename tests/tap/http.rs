@@ -37,13 +37,18 @@ impl Serving {
 
     /// Asks, and gives the stream to read the answer from.
     pub(crate) fn ask(&self, head: &str, body: &str) -> BufReader<TcpStream> {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let (address, length) = (&self.address, body.len());
-        let text = format!("{head}\r\nHost: {address}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
-        stream.write_all(text.as_bytes()).unwrap();
-        BufReader::new(stream)
+        ask(&self.address, head, body)
     }
+}
+
+/// Asks whoever is at this address, and gives the stream to read the answer from.
+pub(crate) fn ask(address: &str, head: &str, body: &str) -> BufReader<TcpStream> {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let length = body.len();
+    let text = format!("{head}\r\nHost: {address}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+    stream.write_all(text.as_bytes()).unwrap();
+    BufReader::new(stream)
 }
 
 /// A server that answers one request after another with what it is told, piece by piece; says what it was asked.

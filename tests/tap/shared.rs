@@ -1,6 +1,6 @@
 //! What somebody who watches can do with a server of the daemon, which several clients share.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -364,6 +364,63 @@ fn a_recording_that_ends_lets_go_and_a_new_one_is_acted_on_anew() {
     let message = held(&mut control);
     control.ask(What::Release { held: message.held, message: None }).unwrap();
     assert_eq!(one.hear()["id"], json!(3));
+}
+
+#[test]
+fn a_daemon_that_is_replaced_lets_go_and_its_clients_go_on_with_the_next_one() {
+    let house = House::new();
+    let mut one = house.client("one");
+    let capture = house.record();
+    let mut control = house.control(&capture);
+    breakpoint(&mut control, "tool:add", None);
+    one.add(1, 40, 2);
+    held(&mut control);
+    assert!(house.mcp(&["daemon", "restart"]).output().unwrap().status.success());
+    assert!(one.hear().to_string().contains("42"));
+    one.add(2, 40, 2);
+    assert_eq!(one.hear()["id"], json!(2));
+}
+
+#[test]
+fn a_client_that_came_by_url_is_held_on_its_own_answer() {
+    let house = House::new();
+    let mut one = house.client("one");
+    let url = String::from_utf8(house.mcp(&["daemon", "url", "calc"]).output().unwrap().stdout).unwrap();
+    let (address, path) = url.trim().strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let capture = house.record();
+    let mut control = house.control(&capture);
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/clientInfo": {"name": "by-url", "version": "1"},
+    });
+    let params = json!({"name": "add", "arguments": {"a": 40, "b": 2}, "_meta": meta});
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string();
+    let head = format!(
+        "POST /{path} HTTP/1.1\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n\
+         Mcp-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: add"
+    );
+    breakpoint(&mut control, "tool:add", Some(Way::ToServer));
+    let reply = crate::http::ask(address, &head, &call);
+    let request = held(&mut control);
+    breakpoint(&mut control, "tool:add", Some(Way::ToClient));
+    control.ask(What::Release { held: request.held, message: None }).unwrap();
+    let told = held(&mut control);
+    assert_eq!(told.client, request.client);
+    one.ping(1);
+    assert_eq!(one.hear()["id"], json!(1));
+    let edited = Payload::Text(text(&told.message).replace("42", "43"));
+    control.ask(What::Release { held: told.held, message: Some(edited) }).unwrap();
+    let mut said = String::new();
+    { reply }.read_to_string(&mut said).unwrap();
+    assert!(said.starts_with("HTTP/1.1 200") && said.contains("43") && !said.contains("42"), "{said}");
+    // Whoever goes while it is held leaves nothing.
+    breakpoint(&mut control, "tool:add", Some(Way::ToServer));
+    let reply = crate::http::ask(address, &head, &call);
+    let request = held(&mut control);
+    drop(reply);
+    assert_eq!(control.next(PATIENCE).unwrap(), Some(Report::Gone { held: request.held }));
+    marked(&capture, Flags::HELD.with(Flags::DROPPED), "by-url");
 }
 
 /// What the next test starts: this program as a viewer that holds everything and is killed.
