@@ -124,8 +124,11 @@ fn text(payload: &Payload) -> String {
     String::from_utf8(payload.bytes().unwrap().to_vec()).unwrap()
 }
 
+/// A message: where, which way, its marks, its text.
+type Marked = (Hop, Direction, Flags, String);
+
 /// What passed between clients and the daemon, as it is marked, and what was altered and how.
-fn marks(session: &Session) -> (Vec<(Hop, Direction, Flags, String)>, Vec<String>) {
+fn marks(session: &Session) -> (Vec<Marked>, Vec<String>) {
     let (mut frames, mut altered) = (Vec::new(), Vec::new());
     for at in 0..u32::try_from(session.index().len()).unwrap() {
         match session.record(at).unwrap() {
@@ -159,7 +162,7 @@ fn what_one_client_says_is_held_and_edited_and_others_never_see_it() {
     one.add(7, 2, 3);
     let message = held(&mut control);
     other.add(7, 20, 30);
-    assert_eq!(other.hear()["result"]["structuredContent"]["result"].to_string().contains("50"), true);
+    assert!(other.hear()["result"]["structuredContent"]["result"].to_string().contains("50"));
     assert!(text(&message.message).contains("\"id\":7"), "with the client's own id: {message:?}");
     one.ping(8);
     assert_eq!(one.hear()["id"], json!(8));
