@@ -11,7 +11,11 @@ mod acting;
 mod daemon;
 #[path = "tap/http.rs"]
 mod http;
+#[path = "tap/http_acting.rs"]
+mod http_acting;
 #[path = "tap/recording.rs"]
 mod recording;
+#[path = "tap/shared.rs"]
+mod shared;
 #[path = "tap/transparency.rs"]
 mod transparency;

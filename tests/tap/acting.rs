@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use mcp_capture::event::{Event, Flags, Record};
 use mcp_capture::{Direction, RowFlags, Session};
-use mcp_relay::tap::control::wire::{FaultKind, HeldMessage, Payload, Report, Way, What};
-use mcp_relay::tap::control::{Client, ControlError};
+use mcp_relay::acting::wire::{FaultKind, HeldMessage, Payload, Report, Way, What};
+use mcp_relay::acting::{Client, ControlError};
 use serde_json::{Value, json};
 
 use crate::session::{PATIENCE, Tap, rows};
@@ -150,7 +150,7 @@ fn a_request_of_the_viewer_is_answered_to_the_viewer_alone() {
     let mut control = tap.control();
     let request = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}).to_string();
     let Report::Done { id: Some(id), .. } =
-        control.ask(What::Send { direction: Way::ToServer, message: Payload::Text(request) }).unwrap()
+        control.ask(What::Send { direction: Way::ToServer, client: None, message: Payload::Text(request) }).unwrap()
     else {
         panic!("it has an id")
     };
@@ -162,7 +162,7 @@ fn a_request_of_the_viewer_is_answered_to_the_viewer_alone() {
         other => panic!("no answer: {other:?}"),
     }
     let notification = json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}).to_string();
-    control.ask(What::Send { direction: Way::ToClient, message: Payload::Text(notification) }).unwrap();
+    control.ask(What::Send { direction: Way::ToClient, client: None, message: Payload::Text(notification) }).unwrap();
     // The client has seen nothing of the first and all of the second.
     assert_eq!(tap.hear()["method"], json!("notifications/tools/list_changed"));
     tap.ping(2);

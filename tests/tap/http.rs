@@ -11,7 +11,7 @@ use mcp_capture::{Session, Store};
 use crate::session::{MCP, PATIENCE, until};
 
 /// A program whose first line is its address. Killed when dropped.
-struct Serving {
+pub(crate) struct Serving {
     child: Child,
     address: String,
 }
@@ -24,7 +24,7 @@ impl Drop for Serving {
 }
 
 impl Serving {
-    fn tap(home: &Path, url: &str) -> Self {
+    pub(crate) fn tap(home: &Path, url: &str) -> Self {
         let mut command = Command::new(MCP);
         command.args(["tap", "--name", "web", "--url", url]).env("MCP_HOME", home).stdin(Stdio::null()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -36,18 +36,25 @@ impl Serving {
     }
 
     /// Asks, and gives the stream to read the answer from.
-    fn ask(&self, head: &str, body: &str) -> BufReader<TcpStream> {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let (address, length) = (&self.address, body.len());
-        let text = format!("{head}\r\nHost: {address}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
-        stream.write_all(text.as_bytes()).unwrap();
-        BufReader::new(stream)
+    pub(crate) fn ask(&self, head: &str, body: &str) -> BufReader<TcpStream> {
+        ask(&self.address, head, body)
     }
 }
 
+/// Asks whoever is at this address, and gives the stream to read the answer from.
+pub(crate) fn ask(address: &str, head: &str, body: &str) -> BufReader<TcpStream> {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let length = body.len();
+    let text = format!("{head}\r\nHost: {address}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+    stream.write_all(text.as_bytes()).unwrap();
+    BufReader::new(stream)
+}
+
 /// A server that answers one request after another with what it is told, piece by piece; says what it was asked.
-fn upstream(answers: Vec<Vec<&'static str>>) -> (String, std::sync::mpsc::Receiver<String>, std::sync::mpsc::Sender<()>) {
+pub(crate) fn upstream(
+    answers: Vec<Vec<&'static str>>,
+) -> (String, std::sync::mpsc::Receiver<String>, std::sync::mpsc::Sender<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
     let (send, asked) = std::sync::mpsc::channel();

@@ -7,8 +7,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use mcp_capture::{Row, Session, Store};
-use mcp_relay::tap::Meeting;
-use mcp_relay::tap::control::Client;
+use mcp_relay::acting::{Client, Meeting};
 use serde_json::{Value, json};
 
 pub(crate) const MCP: &str = env!("CARGO_BIN_EXE_mcp");

@@ -14,7 +14,6 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcp_capture::event::Header;
 use mcp_os::dirs::Dirs;
 use mcp_os::guard::Guard;
 use mcp_relay::hub::{Hub, Limits};
@@ -35,7 +34,7 @@ use crate::identity::Identity;
 use crate::log::Log;
 use crate::store::Http;
 
-pub(crate) use record::Where;
+pub(crate) use record::{Wanted, Where};
 pub(crate) use session::{Joining, Stream};
 
 /// What is served.
@@ -92,8 +91,8 @@ pub(crate) enum Order {
     Lifetime(Lifetime),
     /// Be reached by URL.
     Url(Option<Http>, oneshot::Sender<Result<Http, String>>),
-    /// Be recorded into this directory; `None`: no more.
-    Record(Option<(Header, PathBuf)>, oneshot::Sender<Result<Option<Where>, String>>),
+    /// Be recorded as this; `None`: no more.
+    Record(Option<Box<Wanted>>, oneshot::Sender<Result<Option<Where>, String>>),
     /// How do things stand?
     Snapshot(oneshot::Sender<Snapshot>),
     /// Have clients go on elsewhere as soon as nothing of them is under way.
@@ -267,7 +266,7 @@ async fn work(plan: Plan, mut orders: mpsc::UnboundedReceiver<Order>) -> Result<
                             Ok(place)
                         }
                         Some(_) if recording.is_some() => Ok(recording.as_ref().map(record::Recording::place)),
-                        Some((header, root)) => record::Recording::begin(&hub, header, &root, &secrets).map(|begun| {
+                        Some(wanted) => record::Recording::begin(&hub, *wanted, &secrets).map(|begun| {
                             let place = begun.place();
                             recording = Some(begun);
                             Some(place)
@@ -279,7 +278,11 @@ async fn work(plan: Plan, mut orders: mpsc::UnboundedReceiver<Order>) -> Result<
                     let log_problem = log.borrow().problem();
                     let _ = reply.send(Snapshot { status: hub.status(), pid: hub.pid(), http: web.http(), log_problem });
                 }
-                Some(Order::HandOver) => wishes.iter().filter_map(Weak::upgrade).for_each(|wish| wish.notify_one()),
+                Some(Order::HandOver) => {
+                    // What is held would keep its client here.
+                    hub.stop_acting();
+                    wishes.iter().filter_map(Weak::upgrade).for_each(|wish| wish.notify_one());
+                }
                 Some(Order::End(patience)) => break patience,
                 Some(Order::Panicked(text)) => return Err(text),
                 // The daemon's main thread is gone.

@@ -76,6 +76,11 @@ impl Place {
         self.dir.join("salt")
     }
 
+    /// Where those who act on a recorded session find it.
+    pub fn taps(&self) -> PathBuf {
+        self.dir.join("taps")
+    }
+
     /// The daemon's own words.
     pub fn daemon_log(&self) -> PathBuf {
         self.dir.join("daemon.log")

@@ -18,6 +18,10 @@ use crate::route::{Action, Arrival, Event, Mirrored, Note, Passage, PeerId, Rout
 use crate::status::Status;
 use crate::upstream::{Connector, Fate, Upstream};
 
+mod acting;
+
+use acting::Acting;
+
 /// Sizes and numbers that keep one participant from using up what all need.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -62,6 +66,7 @@ struct Inner {
     wake: Cell<Option<Instant>>,
     room: Notify,
     observers: Observers,
+    acting: Acting,
     on_note: RefCell<Option<Listener>>,
     /// There is at most one: the server's messages come one after another.
     passing: RefCell<Option<Passing>>,
@@ -99,6 +104,7 @@ impl Hub {
             wake: Cell::new(None),
             room: Notify::new(),
             observers: Observers::default(),
+            acting: Acting::default(),
             on_note: RefCell::new(None),
             passing: RefCell::new(None),
             limits,
@@ -129,15 +135,25 @@ impl Hub {
 
     /// A client came.
     pub fn open(&self, arrival: Arrival, outlet: Rc<dyn Outlet>) -> PeerId {
+        let peer = self.admit(arrival, outlet);
+        self.drive_pending();
+        peer
+    }
+
+    /// The same, without a turn for the route.
+    fn admit(&self, arrival: Arrival, outlet: Rc<dyn Outlet>) -> PeerId {
         let peer = PeerId(self.0.last_peer.get() + 1);
         self.0.last_peer.set(peer.0);
         self.0.outlets.borrow_mut().insert(peer, outlet);
-        self.drive(Event::Opened(peer, arrival));
+        self.0.pending.borrow_mut().push_back(Event::Opened(peer, arrival));
         peer
     }
 
     /// A client said something.
     pub fn frame(&self, peer: PeerId, stream: StreamId, frame: Frame) {
+        if self.0.acting.is_armed() {
+            return self.judge_said(peer, stream, frame.bytes().clone());
+        }
         self.0.observers.frame(Hop::Client(peer), Direction::ToServer, frame.bytes());
         self.drive(Event::Frame(peer, stream, frame));
     }
@@ -150,7 +166,7 @@ impl Hub {
     /// A client left.
     pub fn close(&self, peer: PeerId) {
         if self.0.outlets.borrow_mut().remove(&peer).is_some() {
-            self.drive(Event::Closed(peer));
+            self.drive(self.closed(peer));
         }
     }
 
@@ -214,7 +230,7 @@ impl Hub {
         drop(passing);
         if let (Err(Overflow), Some(outlet)) = (sent, &outlet) {
             self.let_go(peer, &**outlet);
-            self.drive(Event::Closed(peer));
+            self.drive(self.closed(peer));
         }
         if is_last && is_too_long {
             if let Some(outlet) = &outlet {
@@ -272,6 +288,7 @@ impl Hub {
 
     /// Ends the server when the last call is done.
     pub fn drain(&self) {
+        self.stop_acting();
         self.drive(Event::Drain);
     }
 
@@ -287,6 +304,9 @@ impl Hub {
 
     /// See [`Route::ticket`].
     pub fn ticket(&self, peer: PeerId) -> Option<String> {
+        if self.held_of(peer) > 0 {
+            return None;
+        }
         self.0.route.borrow().ticket(peer)
     }
 
@@ -295,9 +315,9 @@ impl Hub {
         self.drive(Event::Resumed(peer, ticket));
     }
 
-    /// See [`Route::in_flight`].
+    /// See [`Route::in_flight`]; what somebody holds of it included.
     pub fn in_flight(&self, peer: PeerId) -> usize {
-        self.0.route.borrow().in_flight(peer)
+        self.0.route.borrow().in_flight(peer) + self.held_of(peer)
     }
 
     /// See [`Route::mirrored`].
@@ -320,6 +340,10 @@ impl Hub {
 
     fn drive(&self, event: Event) {
         self.0.pending.borrow_mut().push_back(event);
+        self.drive_pending();
+    }
+
+    fn drive_pending(&self) {
         if self.0.is_driving.replace(true) {
             // Whoever drives already gets to it.
             return;
@@ -346,16 +370,22 @@ impl Hub {
         outlet.end("mcp: this client did not read what it was sent");
     }
 
+    fn deliver(&self, peer: PeerId, outlet: &dyn Outlet, delivery: Delivery) {
+        if outlet.deliver(delivery).is_err() {
+            self.let_go(peer, outlet);
+            let closed = self.closed(peer);
+            self.0.pending.borrow_mut().push_back(closed);
+        }
+    }
+
     fn perform(&self, action: Action) {
         match action {
+            Action::Send(peer, stream, class, frame) if self.0.acting.is_armed() => self.judge_told(peer, stream, class, frame),
             Action::Send(peer, stream, class, frame) => {
                 let outlet = self.0.outlets.borrow().get(&peer).cloned();
                 let Some(outlet) = outlet else { return };
                 self.0.observers.frame(Hop::Client(peer), Direction::ToClient, &frame);
-                if outlet.deliver(Delivery { stream, class, frame }).is_err() {
-                    self.let_go(peer, &*outlet);
-                    self.0.pending.borrow_mut().push_back(Event::Closed(peer));
-                }
+                self.deliver(peer, &*outlet, Delivery { stream, class, frame });
             }
             Action::EndStream(peer, stream) => {
                 let outlet = self.0.outlets.borrow().get(&peer).cloned();
@@ -367,7 +397,8 @@ impl Hub {
                 let outlet = self.0.outlets.borrow_mut().remove(&peer);
                 if let Some(outlet) = outlet {
                     outlet.end(&reason);
-                    self.0.pending.borrow_mut().push_back(Event::Closed(peer));
+                    let closed = self.closed(peer);
+                    self.0.pending.borrow_mut().push_back(closed);
                 }
             }
             Action::Upstream(frame) => {

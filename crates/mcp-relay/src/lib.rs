@@ -9,6 +9,7 @@
 //!
 //! It knows nothing of clients' files, of the terminal, or of how processes of ours find each other.
 
+pub mod acting;
 pub mod hub;
 pub mod observe;
 pub mod outlet;

@@ -5,7 +5,9 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use mcp_capture::event::Flags;
 
+use crate::acting::Altered;
 use crate::route::{Note, PeerId};
 
 /// Which connection a message was seen on.
@@ -42,7 +44,13 @@ pub enum Seen {
         direction: Direction,
         /// The exact bytes; a line end may follow.
         bytes: Bytes,
+        /// Whether somebody held, changed, sent or dropped it.
+        flags: Flags,
+        /// What it was before, and why.
+        altered: Option<Altered>,
     },
+    /// From here on, this client is somebody who watches and has something to say.
+    Viewer(PeerId),
     /// Something the route had to say.
     Note {
         /// Counts all that is seen, from 1.
@@ -93,11 +101,24 @@ impl Observers {
     }
 
     /// Tells of a message.
+    #[inline]
     pub fn frame(&self, hop: Hop, direction: Direction, bytes: &Bytes) {
         if self.watched.get() {
-            let seen = Seen::Frame { sequence: self.number(), at: Instant::now(), hop, direction, bytes: bytes.clone() };
+            self.marked(hop, direction, bytes.clone(), Flags::NONE, None);
+        }
+    }
+
+    /// Tells of a message that somebody acted on.
+    pub(crate) fn marked(&self, hop: Hop, direction: Direction, bytes: Bytes, flags: Flags, altered: Option<Altered>) {
+        if self.watched.get() {
+            let seen = Seen::Frame { sequence: self.number(), at: Instant::now(), hop, direction, bytes, flags, altered };
             self.all.borrow().iter().for_each(|o| o.saw(&seen));
         }
+    }
+
+    /// Tells of a client that is one who watches.
+    pub(crate) fn viewer(&self, peer: PeerId) {
+        self.all.borrow().iter().for_each(|o| o.saw(&Seen::Viewer(peer)));
     }
 
     /// Tells of a note.

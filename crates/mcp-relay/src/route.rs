@@ -189,6 +189,11 @@ pub trait Route {
         0
     }
 
+    /// What a client calls itself, as far as it said.
+    fn name(&self, _peer: PeerId) -> Option<String> {
+        None
+    }
+
     /// The arguments of a tool that have to be repeated in headers, as far as the tool's schema went by.
     fn mirrored(&self, _tool: &str) -> Option<Rc<[Mirrored]>> {
         None

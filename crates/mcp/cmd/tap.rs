@@ -104,7 +104,8 @@ fn proxy(ui: Ui, dirs: &Dirs, wrap: &Wrap, url: &str) -> Result<Exit, Failure> {
     };
     let host = url.split_once("://").map_or(url, |(_, rest)| rest).split(['/', '?']).next().unwrap_or_default();
     let recording = wrap.recording(dirs, host.rsplit('@').next().unwrap_or(host));
-    let tap = HttpTap { url: url.to_owned(), listen, recording };
+    let meeting = Some(mcp_daemon::place::Place::new(&dirs.daemon).taps());
+    let tap = HttpTap { url: url.to_owned(), listen, recording, meeting };
     match http::run(&tap, |url| ui.out(url)) {
         Ok(()) => Ok(Exit::Done),
         Err(error @ (HttpTapError::Url(_) | HttpTapError::Open(_))) => Err(Failure::usage(error)),
@@ -161,7 +162,7 @@ impl Wrap {
             program: program.clone(),
             args: args.to_vec(),
             recording: self.recording(dirs, &name_of(program, args)),
-            meeting: Some(dirs.daemon.join("taps")),
+            meeting: Some(mcp_daemon::place::Place::new(&dirs.daemon).taps()),
             guard: std::env::current_exe().ok(),
         })
     }

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use mcp_capture::event::Header;
 use mcp_os::proc;
+use mcp_relay::acting::Meeting;
 use tokio::sync::oneshot;
 
 use super::door::Caller;
 use super::isolation;
 use super::registry::Refusal;
 use super::{Daemon, log_line};
-use crate::backend::{Joining, Order, Snapshot, Where};
+use crate::backend::{Joining, Order, Snapshot, Wanted, Where};
 use crate::call::{Call, Lifetime};
 use crate::control::{self, Reply, Request};
 use crate::hello::{Answer, Head, Why};
@@ -222,7 +223,6 @@ impl Daemon {
 
     async fn set_recording(self: &Rc<Self>, name: &str, stop: bool) -> Reply {
         let Some(identity) = self.find(name) else { return self.unknown(name) };
-        let root = self.dirs.state.join("captures");
         let (sender, receiver) = oneshot::channel();
         let sent = self.servers.borrow().get(&identity).is_some_and(|server| {
             let header = Header {
@@ -235,7 +235,9 @@ impl Daemon {
                 hops: vec!["client".to_owned(), "server".to_owned()],
                 ..Header::default()
             };
-            server.orders.send(Order::Record((!stop).then_some((header, root)), sender)).is_ok()
+            let (root, meeting) = (self.dirs.state.join("captures"), Meeting::new(self.place.taps()));
+            let wanted = Box::new(Wanted { header, root, meeting });
+            server.orders.send(Order::Record((!stop).then_some(wanted), sender)).is_ok()
         });
         match receiver.await {
             Ok(Ok(Some(Where { session, path }))) if sent => Reply::Recording { session, path },

@@ -261,6 +261,10 @@ impl Route for Shared {
         self.ticket_for(peer)
     }
 
+    fn name(&self, peer: PeerId) -> Option<String> {
+        self.clients.get(&peer)?.info.as_deref().map(|info| client::party(info).name)
+    }
+
     fn mirrored(&self, tool: &str) -> Option<Rc<[Mirrored]>> {
         self.mirrored.get(tool).cloned()
     }

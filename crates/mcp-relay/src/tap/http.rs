@@ -3,23 +3,25 @@
 //! Whatever path is asked for is asked of the server's origin, so that all revisions of streamable HTTP, the endpoint of
 //! the old SSE transport and what authorization needs work without being known here. Bodies go on piece by piece: a message is
 //! assembled beside, and has its number before its last byte is passed on; of a stream of events each event is a message.
+//! While somebody wants to act, bodies and events that are messages are kept back and asked about ([`acting`]).
 
 use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use mcp_capture::Direction;
 use mcp_capture::event::{Http, HttpPhase};
@@ -29,11 +31,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::LocalOptions;
 use tokio::sync::oneshot;
 
+use self::acting::{Acting, Asked, is_message};
+use self::events::Events;
 use self::tee::{Kind, Tee};
 use super::tape::{Recording, Tape};
+use crate::acting::Meeting;
 use crate::transport::http_client::outgoing;
 use crate::transport::http_server::{HttpOptions, admit_source};
 
+mod acting;
+mod events;
+mod lane;
 mod tee;
 
 /// What to put a tap before, and where.
@@ -45,6 +53,8 @@ pub struct HttpTap {
     pub listen: SocketAddr,
     /// How it is recorded.
     pub recording: Recording,
+    /// Where those who want to act find us; `None`: nobody can.
+    pub meeting: Option<PathBuf>,
 }
 
 /// Why nothing is served.
@@ -83,9 +93,15 @@ struct Proxy {
     client: reqwest::Client,
     tape: Tape,
     gate: HttpOptions,
+    /// The capture's.
+    session: String,
+    server_name: String,
+    client_name: String,
+    acting: Acting,
 }
 
-type Body = UnsyncBoxBody<Bytes, reqwest::Error>;
+/// An answer's body. It stays on the one thread there is.
+type Body = Pin<Box<dyn hyper::body::Body<Data = Bytes, Error = reqwest::Error>>>;
 
 /// Serves until it is interrupted. `ready` is told the URL that takes the server's place.
 pub fn run(tap: &HttpTap, ready: impl FnOnce(&str)) -> Result<(), HttpTapError> {
@@ -104,7 +120,22 @@ pub fn run(tap: &HttpTap, ready: impl FnOnce(&str)) -> Result<(), HttpTapError> 
         let local = listener.local_addr().map_err(failed)?;
         let query = upstream.query().map(|query| format!("?{query}")).unwrap_or_default();
         ready(&format!("http://{local}{}{query}", upstream.path()));
-        let proxy = Rc::new(Proxy { upstream, client, tape: opened.tape.clone(), gate: HttpOptions::default() });
+        let proxy = Rc::new(Proxy {
+            upstream,
+            client,
+            tape: opened.tape.clone(),
+            gate: HttpOptions::default(),
+            session: opened.session.clone(),
+            server_name: tap.recording.name.clone(),
+            client_name: opened.client.clone(),
+            acting: Acting::default(),
+        });
+        // Without a capture nobody can know of the session.
+        let meeting = tap.meeting.clone().filter(|_| opened.is_recording());
+        let door = meeting.map(|dir| proxy.open_door(Meeting::new(dir)));
+        if let Some(Err(error)) = &door {
+            super::say(&format!("nobody can act on this session: {error}"));
+        }
         let (interrupt, interrupted) = oneshot::channel::<()>();
         if let Some(held) = held {
             super::spawn("signals", move || {
@@ -119,6 +150,8 @@ pub fn run(tap: &HttpTap, ready: impl FnOnce(&str)) -> Result<(), HttpTapError> 
             () = accept(listener, &proxy) => {}
             _ = interrupted => {}
         }
+        drop(door);
+        proxy.end_acting();
         Ok(())
     });
     // Whoever is still connected is cut off, and so recorded.
@@ -185,7 +218,7 @@ fn told(headers: &HeaderMap) -> Vec<(String, String)> {
 }
 
 impl Proxy {
-    async fn pass(&self, request: Request<Incoming>, local: IpAddr) -> Response<Body> {
+    async fn pass(self: &Rc<Self>, request: Request<Incoming>, local: IpAddr) -> Response<Body> {
         if let Err((status, reason)) = admit_source(&self.gate, request.headers(), request.uri(), local) {
             return ours(status, reason);
         }
@@ -205,14 +238,33 @@ impl Proxy {
         let mut headers = end_to_end(&head.headers);
         // The client underneath names the server that it calls.
         headers.remove("host");
-        let mut call = self.client.request(head.method, url).headers(headers);
-        if body.is_end_stream() {
-            self.tape.http(asked);
-        } else {
-            let kind = Kind::of(&head.headers);
-            let tee = Tee::new(body, Direction::ToServer, kind, self.tape.clone(), Arc::clone(&number)).telling(asked);
-            call = call.body(reqwest::Body::wrap(tee));
+        let kind = Kind::of(&head.headers);
+        let is_listening = head.method == Method::GET;
+        if head.method == Method::POST && kind == Kind::Whole {
+            self.note_client(head.uri.path_and_query(), &headers);
+        } else if head.method == Method::DELETE {
+            self.forget_client();
         }
+        let call = |headers| self.client.request(head.method.clone(), url.clone()).headers(headers);
+        let call = if body.is_end_stream() {
+            self.tape.http(asked);
+            call(headers)
+        } else if self.is_armed() && kind == Kind::Whole {
+            match self.ask_about_request(&mut headers, body).await {
+                Ok(Asked::Pass(bytes, frame, more)) => {
+                    number.store(frame, Ordering::Release);
+                    self.tape.http(Http { frame, ..asked });
+                    for bytes in more {
+                        self.say_again(call(headers.clone()).body(bytes));
+                    }
+                    call(headers).body(bytes)
+                }
+                Ok(Asked::Answered(answer)) | Err(answer) => return answer,
+            }
+        } else {
+            let tee = Tee::new(body, Direction::ToServer, kind, self.tape.clone(), Arc::clone(&number)).telling(asked);
+            call(headers).body(reqwest::Body::wrap(tee))
+        };
         let answer = match call.send().await {
             Ok(answer) => Response::<reqwest::Body>::from(answer),
             Err(error) => {
@@ -232,13 +284,35 @@ impl Proxy {
         let kind = Kind::of(&head.headers);
         head.headers = end_to_end(&head.headers);
         head.version = hyper::Version::HTTP_11;
-        let tee = Tee::new(body, Direction::ToClient, kind, self.tape.clone(), number);
-        Response::from_parts(head, tee.boxed_unsync())
+        let body: Body = match kind {
+            Kind::Events => {
+                // How long it will be is not known: somebody may come and act.
+                head.headers.remove(CONTENT_LENGTH);
+                let events = Events::new(body, Rc::clone(self), number);
+                if is_listening {
+                    self.listens(events.lane());
+                }
+                Box::pin(events)
+            }
+            Kind::Whole if self.is_armed() && !body.is_end_stream() => {
+                head.headers.remove(CONTENT_LENGTH);
+                match self.ask_about_answer(body).await {
+                    Ok(bytes) => body_of(bytes),
+                    Err(answer) => return answer,
+                }
+            }
+            Kind::Whole | Kind::Opaque => Box::pin(Tee::new(body, Direction::ToClient, kind, self.tape.clone(), number)),
+        };
+        Response::from_parts(head, body)
     }
 }
 
+fn body_of(bytes: Bytes) -> Body {
+    Box::pin(Full::new(bytes).map_err(|never| match never {}))
+}
+
 fn ours(status: StatusCode, reason: String) -> Response<Body> {
-    let mut response = Response::new(Full::new(Bytes::from(reason + "\n")).map_err(|never| match never {}).boxed_unsync());
+    let mut response = Response::new(body_of(Bytes::from(reason + "\n")));
     *response.status_mut() = status;
     response.headers_mut().insert("content-type", HeaderValue::from_static("text/plain; charset=utf-8"));
     response

@@ -2,8 +2,8 @@
 //!
 //! Standard input and output are moved by two threads that block in `read` and `write`: no runtime, no parser, one copy
 //! for the capture. A chunk is passed on as it came, whole line or not; lines are cut only to be numbered, and a message has its
-//! number before its last byte is passed on. When somebody who watches wants to act ([`control`]), the [`lane`] concerned
-//! is armed: then whole messages are gathered and asked about ([`rules`]) before they go on. Until then that costs one atomic
+//! number before its last byte is passed on. When somebody who watches wants to act ([`acting`]), the [`lane`] concerned
+//! is armed: then whole messages are gathered and asked about before they go on. Until then that costs one atomic
 //! load for each chunk.
 //!
 //! It is here and not in a crate of its own because it is one of the pipeline's routes; it shares no code with tokio.
@@ -17,22 +17,19 @@ use mcp_os::guard::Guard;
 use mcp_os::process::{self, Child, SpawnError};
 use mcp_os::signals::{self, Ending};
 
-pub mod control;
 mod cutter;
 pub mod http;
 mod lane;
-mod meeting;
 mod pump;
 mod restart;
-mod rules;
 mod shared;
 mod tape;
 
-pub use meeting::Meeting;
 pub use tape::{Recording, Tape};
 
+use crate::acting::{self, Door, Meeting};
 use pump::Pump;
-use shared::Shared;
+use shared::{Shared, Viewed};
 
 /// What to wrap, and how.
 #[derive(Clone, Debug, Default)]
@@ -62,7 +59,7 @@ pub fn run(spec: &Spec) -> Result<Ending, SpawnError> {
     let mut child = start(spec)?;
     let held = signals::hold();
     let opened = Tape::open(&spec.recording, &words(spec), "stdio");
-    let shared = Arc::new(Shared::new(opened.tape.clone(), spec, child.id()));
+    let shared = Arc::new(Shared::new(&opened, spec, child.id()));
     opened.tape.process_started(child.id());
     shared.to_server.connect(child.stdin.take().map(|pipe| Box::new(pipe) as lane::Downstream));
     shared.to_client.connect(Some(Box::new(pump::Output)));
@@ -81,7 +78,7 @@ pub fn run(spec: &Spec) -> Result<Ending, SpawnError> {
     let mut guard = guard.map(Later::Waiting);
     // Without a capture nobody can know of the session.
     let meeting = spec.meeting.clone().filter(|_| opened.is_recording());
-    let door = meeting.and_then(|dir| control::serve(&shared, dir, &opened.session));
+    let door = meeting.and_then(|dir| door(Arc::new(Viewed(Arc::clone(&shared))), dir, &opened.session));
     let status = loop {
         let status = child.wait();
         if let Some(guard) = guard.as_mut().and_then(Later::get) {
@@ -118,6 +115,12 @@ pub fn run(spec: &Spec) -> Result<Ending, SpawnError> {
 
 fn start(spec: &Spec) -> Result<Child, SpawnError> {
     process::spawn(&process::Spec { program: spec.program.clone(), args: spec.args.clone(), ..process::Spec::default() })
+}
+
+/// Lets viewers in. If that is not possible, one line says so and nobody can act.
+fn door(stage: Arc<dyn acting::Stage>, dir: PathBuf, session: &str) -> Option<Door> {
+    let door = acting::serve(stage, Meeting::new(dir), session);
+    door.map_err(|error| say(&format!("nobody can act on this session: {error}"))).ok()
 }
 
 fn words(spec: &Spec) -> Vec<String> {

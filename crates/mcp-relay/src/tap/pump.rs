@@ -228,7 +228,7 @@ impl<'a> Mover<'a> {
 
     /// What was kept back for whoever watches; then the last line, if it has no end.
     fn finish(&mut self) {
-        self.shared.release(Some(self.lane.direction));
+        self.shared.release(self.lane.direction);
         let begun = std::mem::take(&mut self.gathered);
         // Nobody may be left to take it.
         let _ = self.pass_recorded(&begun);

@@ -3,6 +3,7 @@
 use std::io;
 use std::process::{ChildStderr, ChildStdout};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,10 +13,12 @@ use mcp_capture::event::Flags;
 
 use super::Spec;
 use super::lane::Lane;
-use super::restart::{Opening, Stage};
-use super::rules::{Act, Rules};
+use super::restart::{self, Opening, Stage as Restart};
 use super::spawn;
-use super::tape::Tape;
+use super::tape::{Opened, Tape};
+use crate::acting::rules::{Act, Message, Rules};
+use crate::acting::wire::{Report, Request, What};
+use crate::acting::{About, Stage};
 
 /// So many messages of a client are looked at for how it opens the session.
 const LOOKED_AT: u8 = 8;
@@ -25,24 +28,29 @@ pub(super) struct Shared {
     pub(super) tape: Tape,
     pub(super) to_server: Lane,
     pub(super) to_client: Lane,
-    pub(super) server: String,
+    /// The capture's.
+    session: String,
+    server: String,
+    client: String,
     pid: AtomicU32,
-    rules: Mutex<Rules>,
+    rules: Mutex<Rules<()>>,
     pub(super) opening: Mutex<Opening>,
     looked_at: AtomicU8,
     is_restarting: AtomicBool,
     has_timer: AtomicBool,
-    stage: Mutex<Stage>,
+    stage: Mutex<Restart>,
     changed: Condvar,
 }
 
 impl Shared {
-    pub(super) fn new(tape: Tape, spec: &Spec, pid: u32) -> Self {
+    pub(super) fn new(opened: &Opened, spec: &Spec, pid: u32) -> Self {
         Self {
-            tape,
+            tape: opened.tape.clone(),
             to_server: Lane::new(Direction::ToServer),
             to_client: Lane::new(Direction::ToClient),
+            session: opened.session.clone(),
             server: spec.recording.name.clone(),
+            client: opened.client.clone(),
             pid: AtomicU32::new(pid),
             rules: Mutex::default(),
             opening: Mutex::default(),
@@ -75,13 +83,13 @@ impl Shared {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Rules> {
+    fn lock(&self) -> MutexGuard<'_, Rules<()>> {
         // Nothing in there panics half-way; and traffic must go on even if it did.
         self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes or asks the rules, then does what they say.
-    pub(super) fn with_rules<T>(&self, change: impl FnOnce(&mut Rules, &mut Vec<Act>) -> T) -> T {
+    pub(super) fn with_rules<T>(&self, change: impl FnOnce(&mut Rules<()>, &mut Vec<Act<()>>) -> T) -> T {
         let mut acts = Vec::new();
         let mut rules = self.lock();
         let answer = change(&mut rules, &mut acts);
@@ -100,7 +108,7 @@ impl Shared {
     pub(super) fn judge(&self, direction: Direction, message: Bytes) -> io::Result<()> {
         let mut acts = Vec::new();
         let mut rules = self.lock();
-        rules.judge(direction, message, &mut acts);
+        rules.judge(Message { place: (), direction, bytes: message }, &self.client, &mut acts);
         let is_armed = rules.is_armed() || self.is_restarting.load(Ordering::Acquire);
         if !is_armed {
             self.to_server.arm(false);
@@ -131,21 +139,16 @@ impl Shared {
         });
     }
 
-    /// Lets go of everything that is held, in one direction or both.
-    pub(super) fn release(&self, direction: Option<Direction>) {
-        self.with_rules(|rules, acts| rules.release_all(direction, None, acts));
+    /// Lets go of everything that is held in one direction.
+    pub(super) fn release(&self, direction: Direction) {
+        self.with_rules(|rules, acts| rules.release_way(direction, acts));
     }
 
-    pub(super) fn perform(&self, act: Act) -> io::Result<()> {
+    fn perform(&self, act: Act<()>) -> io::Result<()> {
         match act {
-            Act::Record { direction, message, flags, altered } => {
-                let is_passed_on = !flags.has(Flags::DROPPED);
-                let number = self.tape.frame(direction, message.clone(), flags);
-                if let Some(altered) = altered {
-                    let frame = if is_passed_on { number } else { 0 };
-                    self.tape.altered(frame, altered.what, &altered.by, altered.original);
-                }
-                if is_passed_on { self.lane(direction).insert(message) } else { Ok(()) }
+            Act::Record { message: Message { direction, bytes, .. }, flags, altered } => {
+                self.tape.marked(direction, bytes.clone(), flags, altered);
+                if flags.has(Flags::DROPPED) { Ok(()) } else { self.lane(direction).insert(bytes) }
             }
             Act::Initialized => {
                 let initialized = self.opening.lock().unwrap_or_else(PoisonError::into_inner).initialized.clone();
@@ -158,7 +161,7 @@ impl Shared {
         }
     }
 
-    fn stage(&self) -> MutexGuard<'_, Stage> {
+    fn stage(&self) -> MutexGuard<'_, Restart> {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -214,7 +217,7 @@ impl Shared {
         self.next(|stage| stage.errors.take())
     }
 
-    fn next<T>(&self, take: impl Fn(&mut Stage) -> Option<T>) -> Option<T> {
+    fn next<T>(&self, take: impl Fn(&mut Restart) -> Option<T>) -> Option<T> {
         let mut stage = self.stage();
         loop {
             if let Some(found) = take(&mut stage) {
@@ -226,5 +229,34 @@ impl Shared {
             // A restart that fails ends it; the time is for what nobody thought of.
             stage = self.changed.wait_timeout(stage, Duration::from_secs(1)).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+}
+
+/// What a viewer gets at. It is the session's own pointer, since delays and restarts outlast the question.
+pub(super) struct Viewed(pub(super) Arc<Shared>);
+
+impl Stage for Viewed {
+    fn came(&self, viewer: u64, reports: SyncSender<Report>) {
+        self.0.with_rules(|rules, _| rules.viewer_came(viewer, reports));
+    }
+
+    fn ask(&self, viewer: u64, request: Request) -> Report {
+        let Self(shared) = self;
+        if matches!(request.what, What::Restart) {
+            return restart::restart(shared, request.number);
+        }
+        let about = About { session: &shared.session, server: &shared.server, pid: shared.pid() };
+        let (report, needs_time) = shared.with_rules(|rules, acts| {
+            let report = rules.answer(viewer, request, &about, |_| Ok(()), acts);
+            (report, rules.needs_time())
+        });
+        if needs_time {
+            shared.keep_time();
+        }
+        report
+    }
+
+    fn left(&self, viewer: u64) {
+        self.0.with_rules(|rules, acts| rules.viewer_left(viewer, acts));
     }
 }

@@ -5,12 +5,13 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mcp_capture::event::{Altered, Event, Flags, Header, Http, Note, Peer, Process};
+use mcp_capture::event::{Event, Flags, Header, Http, Note, Peer, Process};
 use mcp_capture::{Direction, Hop, Options, Recorder, Redactor, Row, RowKind, Session, Sink, Store};
 use mcp_wire::Frame;
 
 use super::cutter::Cut;
 use super::say;
+use crate::acting;
 
 /// The one client of a wrapper.
 pub(super) const CLIENT: Hop = Hop::Client(1);
@@ -43,6 +44,8 @@ pub struct Opened {
     pub tape: Tape,
     /// The session's id; also of one that is not recorded.
     pub session: String,
+    /// What the client is called.
+    pub(super) client: String,
     recorder: Option<Recorder>,
 }
 
@@ -128,9 +131,9 @@ impl Tape {
                 (None, Self(None))
             }
         };
-        let peer = Peer { peer: 1, open: true, pid: parent, name: client, ..Peer::default() };
+        let peer = Peer { peer: 1, open: true, pid: parent, name: client.clone(), ..Peer::default() };
         tape.event(CLIENT, Event::Peer(peer));
-        Opened { tape, session, recorder }
+        Opened { tape, session, client, recorder }
     }
 
     /// Records to this.
@@ -152,9 +155,13 @@ impl Tape {
         self.0.as_ref().map_or(0, |sink| sink.frame_with(CLIENT, direction, bytes, flags))
     }
 
-    /// Records what a message was before it was changed.
-    pub fn altered(&self, frame: u64, what: &str, by: &str, original: Bytes) {
-        self.event(CLIENT, Event::Altered(Altered { frame, what: what.to_owned(), by: by.to_owned() }, original));
+    /// Records a message that somebody acted on, and what it was before.
+    pub(super) fn marked(&self, direction: Direction, bytes: Bytes, flags: Flags, altered: Option<acting::Altered>) -> u64 {
+        let number = self.frame(direction, bytes, flags);
+        if let (Some(sink), Some(altered)) = (&self.0, altered) {
+            acting::record(sink, CLIENT, number, flags, altered);
+        }
+        number
     }
 
     /// Records a fact of HTTP.

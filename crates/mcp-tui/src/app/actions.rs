@@ -334,6 +334,13 @@ impl App {
     /// A filter for what is under the cursor: its tool, or its method.
     pub(crate) fn about_selected(&self) -> String {
         let Some(open) = &self.open else { return String::new() };
+        if let (Some(held), None) = (open.selected_held(), open.selected_row()) {
+            return match held.about() {
+                (method, name) if method == "tools/call" && !name.is_empty() => format!("tool:{}", quoted(&name)),
+                (method, _) if method.is_empty() => String::new(),
+                (method, _) => format!("method:{}", quoted(&method)),
+            };
+        }
         let Some(row) = open.selected_row().and_then(|row| open.row(row)) else { return String::new() };
         match (row.kind, open.session.index().symbols.get(row.operation)) {
             (RowKind::Stderr, _) => "is:stderr".to_owned(),
@@ -386,8 +393,7 @@ impl App {
         if action == Action::ReleaseAll {
             return effects.push(Effect::ReleaseAll);
         }
-        let here = open.selected_row().and_then(|row| open.row(row)).map(|row| row.sequence);
-        let held = open.live.held.iter().find(|h| Some(h.sequence) == here).or(open.live.held.first()).cloned();
+        let held = open.selected_held().or(open.live.held.first()).cloned();
         let Some(held) = held else { return self.say(Tone::Warning, "nothing is held: `b` sets a breakpoint") };
         match action {
             Action::Release => effects.push(Effect::Release(held.id, None)),

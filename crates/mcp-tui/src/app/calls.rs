@@ -8,6 +8,7 @@ use ratatui::layout::Rect;
 use super::App;
 use super::data::Severity;
 use super::detail::{self, Tab};
+use super::held::HELD;
 use super::open::{Item, Open, Pane, Panel};
 use super::view::{Areas, Line, lines};
 use crate::chart;
@@ -158,6 +159,7 @@ impl App {
         match open.item(line) {
             Some(Item::Row(row)) => open.row(row).map(|row| self.row_line(open, &row)).unwrap_or_default(),
             Some(Item::Entry(entry)) => self.entry_line(open, entry),
+            Some(Item::Held(at)) => self.held_line(open, at),
             None => Shown::default(),
         }
     }
@@ -169,8 +171,8 @@ impl App {
             (_, status) => status_role(status),
         };
         let op_role = if row.kind == RowKind::Operation { Role::Text } else { role };
-        let is_held = open.live.held.iter().any(|held| held.sequence == row.sequence);
-        let status = if is_held { "HELD".to_owned() } else { status_word(row) };
+        let is_held = open.held_answer(row.number).is_some();
+        let status = if is_held { HELD.to_owned() } else { status_word(row) };
         let sign = if is_held {
             Some((Glyph::Held, Role::Warn))
         } else if open.mark_of(row.sequence).is_some_and(|m| !m.removed) {
@@ -270,13 +272,16 @@ impl App {
 
     fn draw_detail(&self, open: &Open, area: Rect, buffer: &mut Buffer) {
         let theme = &self.theme;
-        let title = match open.detail.row.and_then(|row| open.row(row)) {
+        let subject = open.detail.subject;
+        let title = match subject.row.and_then(|row| open.row(row)) {
             Some(row) => {
                 let (method, name) = open.session.index().symbols.get(row.operation);
                 let what = [method, name].into_iter().filter(|w| !w.is_empty()).collect::<Vec<_>>().join(" ");
                 let took = row.duration.filter(|_| row.kind == RowKind::Operation).map(detail::duration).unwrap_or_default();
-                format!("#{} {what} {} {took}", row.sequence, status_word(&row)).trim_end().to_owned()
+                let status = if open.held_answer(row.number).is_some() { HELD.to_owned() } else { status_word(&row) };
+                format!("#{} {what} {status} {took}", row.sequence).trim_end().to_owned()
             }
+            None if subject.held.is_some() => "HELD: a release, E change and release, X drop".to_owned(),
             None => "nothing selected".to_owned(),
         };
         let inside = self.pane(area, &title, open.pane == Pane::Detail, buffer);
@@ -288,7 +293,7 @@ impl App {
             let role = if tab == open.detail.tab { Role::Selected } else { Role::Dim };
             let mut label = format!(" {} {}", number + 1, tab.title());
             if tab == Tab::Lint {
-                let count = open.findings.iter().filter(|f| f.row.is_some() && f.row == open.detail.row).count();
+                let count = open.findings.iter().filter(|f| f.row.is_some() && f.row == subject.row).count();
                 if count > 0 {
                     label.push_str(&format!(" {count}"));
                 }
@@ -418,7 +423,7 @@ fn flag_words(flags: Flags) -> String {
     said.iter().find(|(flag, _)| flags.has(*flag)).map(|(_, word)| (*word).to_owned()).unwrap_or_default()
 }
 
-fn speaker(open: &Open, hop: Hop, direction: Direction) -> String {
+pub(super) fn speaker(open: &Open, hop: Hop, direction: Direction) -> String {
     match direction {
         Direction::ToServer => match hop {
             Hop::Server => "mcp".to_owned(),

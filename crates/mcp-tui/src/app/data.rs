@@ -86,8 +86,10 @@ pub struct ToolLine {
 pub struct Held {
     /// Its number for releasing it.
     pub id: u64,
-    /// Its number in the capture.
-    pub sequence: u64,
+    /// The client's number in the capture.
+    pub client: u32,
+    /// The breakpoint that holds it.
+    pub by: String,
     /// Which way it goes.
     pub to_server: bool,
     /// Its bytes.

@@ -43,12 +43,20 @@ impl Tab {
 /// So much of a message is shown as raw bytes; all of it opens in the pager outside.
 const RAW: usize = 256 << 10;
 
-/// The row on the right.
-#[derive(Debug, Default)]
-pub(super) struct Detail {
+/// What is under the cursor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Subject {
     pub(super) row: Option<u32>,
     /// One of its messages, if the cursor is on it.
     pub(super) entry: Option<u32>,
+    /// What is held and has no row, by its number for releasing it.
+    pub(super) held: Option<u64>,
+}
+
+/// What is on the right.
+#[derive(Debug, Default)]
+pub(super) struct Detail {
+    pub(super) subject: Subject,
     pub(super) tab: Tab,
     /// Made when it is first looked at.
     pages: [Option<Payload>; 6],
@@ -56,20 +64,19 @@ pub(super) struct Detail {
 }
 
 impl Detail {
-    /// Another row.
-    pub(super) fn set(&mut self, session: &Session, of: Option<(u32, Option<u32>)>) {
-        let (row, entry) = (of.map(|o| o.0), of.and_then(|o| o.1));
-        if (self.row, self.entry) == (row, entry) {
+    /// Something else.
+    pub(super) fn set(&mut self, session: &Session, subject: Subject) {
+        if self.subject == subject {
             return;
         }
-        (self.row, self.entry) = (row, entry);
+        self.subject = subject;
         self.pages = [const { None }; 6];
-        self.ended = row.and_then(|row| session.rows().get(session.index(), row)).and_then(|row| row.end);
+        self.ended = subject.row.and_then(|row| session.rows().get(session.index(), row)).and_then(|row| row.end);
     }
 
     /// The session has grown: the row may have got its answer.
     pub(super) fn grow(&mut self, session: &Session) {
-        let ended = self.row.and_then(|row| session.rows().get(session.index(), row)).and_then(|row| row.end);
+        let ended = self.subject.row.and_then(|row| session.rows().get(session.index(), row)).and_then(|row| row.end);
         if ended != self.ended {
             self.ended = ended;
             self.pages = [const { None }; 6];
@@ -149,6 +156,22 @@ pub(super) fn result(session: &Session, row: &Row) -> Payload {
         Ok(Some(payload)) => open(part(&payload, &["result"]).or_else(|| part(&payload, &["error"])).unwrap_or(payload)),
         Ok(None) => words("there is no such message in the file any more"),
         Err(e) => words(&format!("the message cannot be read: {e}")),
+    }
+}
+
+/// What is held, before it is passed on.
+pub(super) fn held(message: &Bytes, by: &str, tab: Tab) -> Payload {
+    let inner: &[&[&str]] = match tab {
+        Tab::Arguments => &[&["params", "arguments"], &["params"], &["result"], &["error"]],
+        Tab::Result => &[&["result"], &["error"]],
+        Tab::Raw => return Payload::Text(Box::new(Pager::new(message.clone()))),
+        Tab::Timing => return words(&format!("held by the breakpoint `{by}`: it was not passed on yet")),
+        Tab::Lint | Tab::Schema => return words("known when it is passed on"),
+    };
+    match inner.iter().find_map(|path| part(message, path)) {
+        Some(part) => open(part),
+        None if tab == Tab::Result => words("not asked yet: the request is held"),
+        None => open(message.clone()),
     }
 }
 

@@ -21,6 +21,7 @@ mod calls;
 mod compare;
 pub mod data;
 mod detail;
+mod held;
 mod mouse;
 mod open;
 mod overlay;
@@ -184,7 +185,7 @@ impl App {
             Msg::Done(text) => self.toasts.say(Tone::Done, text, now),
             Msg::Live(live) => {
                 if let Some(open) = &mut self.open {
-                    open.live = live;
+                    open.set_live(live);
                 }
             }
             Msg::Findings(findings) => {
@@ -260,6 +261,7 @@ impl App {
             };
         };
         let row = open.selected_row().and_then(|row| open.row(row));
+        let is_held = matches!(open.selected(), Some(open::Item::Held(_)));
         let is_operation = row.is_some_and(|row| row.kind == RowKind::Operation);
         match action {
             Action::Release | Action::ReleaseAll | Action::Drop | Action::EditHeld => !open.live.held.is_empty(),
@@ -268,7 +270,8 @@ impl App {
             Action::Replay | Action::EditAndSend => is_operation,
             Action::DiffWithMark => is_operation && open.marks.iter().any(|m| !m.removed && m.frame != 0),
             Action::JumpToMark => open.marks.iter().any(|m| !m.removed && m.frame != 0),
-            Action::Open | Action::Mark | Action::Comment | Action::Copy => row.is_some(),
+            Action::Open => row.is_some() || is_held,
+            Action::Mark | Action::Comment | Action::Copy => row.is_some(),
             Action::Back => !self.is_alone || open.pane != Pane::List || open.panel.is_some() || !open.filter_text.is_empty(),
             _ => true,
         }

@@ -10,7 +10,8 @@ use mcp_capture::filter::{Filter, FilterError};
 use mcp_capture::{Row, RowKind, Session};
 
 use super::data::{FindingLine, Live, ToolLine};
-use super::detail::{self, Detail, Tab};
+use super::detail::{self, Detail, Subject, Tab};
+use super::held::Holding;
 use super::timeline::Timeline;
 use super::tools::Definitions;
 use crate::chart::Histogram;
@@ -44,6 +45,8 @@ pub(super) enum Item {
     Row(u32),
     /// A message of a row that is unfolded, or any record where single frames are shown.
     Entry(u32),
+    /// What is held and has no row, by its place among what is held.
+    Held(usize),
 }
 
 /// Whether single records are shown instead of operations.
@@ -79,6 +82,7 @@ pub(super) struct Open {
     pub(super) findings: Vec<FindingLine>,
     pub(super) tools: Vec<ToolLine>,
     pub(super) live: Live,
+    pub(super) holding: Holding,
     pub(super) was_linted: bool,
     definitions: RefCell<Definitions>,
     pub(super) timeline: RefCell<Timeline>,
@@ -118,6 +122,7 @@ impl Open {
             findings: Vec::new(),
             tools: Vec::new(),
             live: Live::default(),
+            holding: Holding::default(),
             was_linted: false,
             definitions: RefCell::default(),
             timeline: RefCell::default(),
@@ -158,9 +163,8 @@ impl Open {
             }
         }
         self.timeline.borrow_mut().forget();
-        self.lay_out();
         self.detail.grow(&self.session);
-        self.look();
+        self.place_held();
         Ok(true)
     }
 
@@ -206,6 +210,7 @@ impl Open {
         let at = self.selected().and_then(|item| match item {
             Item::Row(row) => self.session.rows().get(self.session.index(), row).map(|row| row.first),
             Item::Entry(entry) => Some(entry),
+            Item::Held(_) => None,
         });
         self.entries = if self.shows_frames() { Frames::Hidden } else { self.fitting_entries() };
         self.lay_out();
@@ -237,20 +242,27 @@ impl Open {
         }
     }
 
-    fn lay_out(&mut self) {
+    pub(super) fn lay_out(&mut self) {
         if matches!(self.entries, Frames::Fitting(_)) {
             self.entries = self.fitting_entries();
         }
-        let total = match &self.entries {
+        self.list.set_total(self.recorded_lines() + self.holding.lines());
+    }
+
+    /// Lines of what is recorded; what is held comes below, whatever the filter.
+    fn recorded_lines(&self) -> usize {
+        match &self.entries {
             Frames::Fitting(entries) => entries.len(),
             Frames::All => self.session.index().len(),
             Frames::Hidden => self.row_count() + self.unfolded.values().map(Vec::len).sum::<usize>(),
-        };
-        self.list.set_total(total);
+        }
     }
 
     /// What stands at a line of the list.
     pub(super) fn item(&self, line: usize) -> Option<Item> {
+        if let Some(below) = line.checked_sub(self.recorded_lines()) {
+            return self.holding.at(below);
+        }
         match &self.entries {
             Frames::Fitting(entries) => return entries.get(line).copied().map(Item::Entry),
             Frames::All => {
@@ -306,6 +318,7 @@ impl Open {
         match self.selected()? {
             Item::Row(row) => Some(row),
             Item::Entry(entry) => self.session.rows().of_entry(entry),
+            Item::Held(_) => None,
         }
     }
 
@@ -335,25 +348,37 @@ impl Open {
 
     /// Lets the detail show what is under the cursor.
     pub(super) fn look(&mut self) {
-        let selected = self.selected();
-        let of = match selected {
-            Some(Item::Row(row)) => Some((row, None)),
-            Some(Item::Entry(entry)) => self.session.rows().of_entry(entry).map(|row| (row, Some(entry))),
-            None => None,
+        let subject = match self.selected() {
+            Some(Item::Row(row)) => Subject { row: Some(row), ..Subject::default() },
+            Some(Item::Entry(entry)) => {
+                let row = self.session.rows().of_entry(entry);
+                Subject { row, entry: row.and(Some(entry)), held: None }
+            }
+            Some(Item::Held(at)) => Subject { held: self.live.held.get(at).map(|held| held.id), ..Subject::default() },
+            None => Subject::default(),
         };
-        self.detail.set(&self.session, of);
+        self.detail.set(&self.session, subject);
     }
 
     /// Makes what the detail's tab shows, unless it is there.
     pub(super) fn make_detail(&mut self, has_unicode: bool, utc_offset: i32) {
-        let Some(row) = self.detail.row.and_then(|row| self.row(row)) else { return };
         if self.detail.made().is_some() {
             return;
         }
-        let (session, entry) = (&self.session, self.detail.entry);
+        let subject = self.detail.subject;
+        if let Some(held) = subject.held.and_then(|id| self.live.held.iter().find(|held| held.id == id)) {
+            let made = detail::held(&held.bytes, &held.by, self.detail.tab);
+            *self.detail.page() = Some(made);
+            return;
+        }
+        let Some(row) = subject.row.and_then(|row| self.row(row)) else { return };
+        let (session, entry) = (&self.session, subject.entry);
         let made = match self.detail.tab {
             Tab::Arguments => detail::arguments(session, &row, entry),
-            Tab::Result => detail::result(session, &row),
+            Tab::Result => match self.held_answer(row.number) {
+                Some(held) => detail::held(&held.bytes, &held.by, Tab::Result),
+                None => detail::result(session, &row),
+            },
             Tab::Raw => detail::raw(session, &row, entry, has_unicode),
             Tab::Timing => {
                 let started = session.header().started_ms;

@@ -113,6 +113,14 @@ fn recording(directory: &std::path::Path, script: &[(u64, char, &str)]) -> Box<S
     Box::new(Session::open(&path).unwrap())
 }
 
+const HELD_CALL: &str =
+    r#"{"jsonrpc":"2.0","id":6,"method":"tools/call","params":{"name":"get_file","arguments":{"path":"held.txt"}}}"#;
+const HELD_PING: &str = r#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#;
+
+fn held(id: u64, to_server: bool, text: &str) -> Held {
+    Held { id, client: 1, by: "1: tool:get_file".to_owned(), to_server, bytes: bytes::Bytes::from(format!("{text}\n")) }
+}
+
 /// A model, and what it wanted done.
 struct Driven {
     app: App,
@@ -135,6 +143,10 @@ impl Driven {
         driven.take(Msg::Opened(session));
         driven.effects.clear();
         driven
+    }
+
+    fn live(&mut self, held: Vec<Held>) {
+        self.take(Msg::Live(Live { can_act: true, held, rules: vec!["1: tool:get_file".to_owned()] }));
     }
 
     fn take(&mut self, msg: Msg) -> After {
@@ -331,22 +343,64 @@ fn a_replay_asks_once_where_to() {
 #[test]
 fn held_messages_are_released_dropped_and_changed() {
     let mut driven = Driven::opened();
-    let held = Held { id: 9, sequence: 17, to_server: true, bytes: bytes::Bytes::from_static(b"{\"jsonrpc\":\"2.0\"}\n") };
-    driven.take(Msg::Live(Live { can_act: true, held: vec![held], rules: vec!["tool:get_file".to_owned()] }));
+    driven.live(vec![held(9, true, HELD_CALL), held(10, true, HELD_PING)]);
     let text = driven.text();
-    assert!(text.contains("HELD 1") && text.contains("HELD"), "{text}");
-    driven.snapshots("app_held");
+    assert!(text.contains("HELD 2"), "{text}");
+    assert_eq!(text.lines().filter(|line| line.contains("HELD  ")).count(), 2, "each has a line\n{text}");
+    driven.keys("k").snapshots("app_held");
     driven.keys("a X A");
     assert_eq!(driven.effects, [Effect::Release(9, None), Effect::DropHeld(9), Effect::ReleaseAll]);
     driven.effects.clear();
-    driven.keys("E ctrl-s");
-    assert_eq!(driven.effects, [Effect::Release(9, Some("{\"jsonrpc\":\"2.0\"}".to_owned()))]);
+    driven.keys("j E ctrl-s");
+    assert_eq!(driven.effects, [Effect::Release(10, Some(HELD_PING.to_owned()))]);
     driven.effects.clear();
-    driven.keys("b enter");
-    assert!(matches!(&driven.effects[..], [Effect::Breakpoint(filter)] if filter.contains(':')), "{:?}", driven.effects);
+    driven.keys("k b enter");
+    assert_eq!(driven.effects, [Effect::Breakpoint("tool:get_file".to_owned())]);
     driven.effects.clear();
     driven.keys("! enter enter");
     assert!(matches!(&driven.effects[..], [Effect::Fault(line)] if line.starts_with("delay")), "{:?}", driven.effects);
+}
+
+#[test]
+fn a_held_answer_stands_on_the_row_of_its_request() {
+    let mut driven = Driven::opened();
+    driven.live(vec![held(3, false, r#"{"jsonrpc":"2.0","id":5,"result":{"content":[]}}"#)]);
+    driven.keys("2").snapshots("app_held_answer");
+    let text = driven.text();
+    assert!(text.lines().any(|line| line.contains("get_file(path=src/main.rs)") && line.contains("HELD")), "{text}");
+    assert!(text.contains("content: [0]"), "what is held can be read\n{text}");
+    driven.keys("k X");
+    assert_eq!(driven.effects, [Effect::DropHeld(3)], "with one held, it need not be under the cursor");
+    driven.live(Vec::new());
+    driven.keys("G");
+    let text = driven.text();
+    assert!(!text.contains("HELD") && text.contains("no answer yet"), "{text}");
+}
+
+#[test]
+fn what_is_held_is_shown_whatever_the_filter_and_among_frames() {
+    let mut driven = Driven::opened();
+    driven.keys("/ \"is:error\" esc enter");
+    driven.live(vec![held(9, true, HELD_CALL)]);
+    driven.keys("G enter 3");
+    let text = driven.text();
+    assert!(text.contains("get_file(path=held.txt)") && text.contains("\"id\":6"), "{text}");
+    driven.keys("esc F G a");
+    assert!(driven.text().contains("get_file(path=held.txt)"));
+    assert_eq!(driven.effects.last(), Some(&Effect::Release(9, None)));
+    // It is let go by somebody else while the cursor is on it.
+    driven.live(Vec::new());
+    driven.keys("a space m y ;");
+    assert!(!driven.text().contains("held.txt"));
+}
+
+#[test]
+fn a_held_answer_belongs_to_the_client_that_asked() {
+    let mut driven = Driven::opened();
+    let other = Held { client: 2, ..held(3, false, r#"{"jsonrpc":"2.0","id":5,"result":{}}"#) };
+    driven.live(vec![other]);
+    let text = driven.text();
+    assert!(text.lines().any(|line| line.contains("get_file(path=src/main.rs)") && line.contains("pending")), "{text}");
 }
 
 #[test]

@@ -1,24 +1,23 @@
-//! Acting on a session that goes on: the tap that records it holds, changes, drops and sends for us.
+//! Acting on a session that goes on: the tap or the daemon that records it holds, changes, drops and sends for us.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mcp_capture::store;
-use mcp_relay::tap::Meeting;
-use mcp_relay::tap::control::Client;
-use mcp_relay::tap::control::wire::{FaultKind, HeldMessage, Payload, Report, Way, What};
+use mcp_relay::acting::wire::{FaultKind, HeldMessage, Payload, Report, Way, What};
+use mcp_relay::acting::{Client, Meeting};
 use mcp_tui::app::{Held, Live, Msg};
 
 use super::perform::Teller;
 
-/// What is known of the tap.
+/// What is known of the session.
 #[derive(Default)]
 struct State {
     held: Vec<HeldMessage>,
     rules: Vec<String>,
 }
 
-/// A connection to a tap. Dropping it lifts what it holds.
+/// A connection to who has the session. Dropping it lifts what it holds.
 pub(super) struct Holder {
     client: Client,
     last_rule: u32,
@@ -27,8 +26,8 @@ pub(super) struct Holder {
 fn told(state: &State) -> Msg {
     let held = state.held.iter().map(|held| Held {
         id: held.held,
-        // The recording names it when it is passed on.
-        sequence: 0,
+        client: held.client,
+        by: held.by.clone(),
         to_server: held.direction == Way::ToServer,
         bytes: held.message.bytes().unwrap_or_default(),
     });
@@ -36,7 +35,7 @@ fn told(state: &State) -> Msg {
 }
 
 impl Holder {
-    /// Connects to the tap that records a session; none if nobody does.
+    /// Connects to who records a session; none if nobody does.
     pub(super) fn connect(meeting: &Meeting, first: &Path, teller: Teller) -> Option<Self> {
         let summary = store::summary(first).ok().filter(|summary| summary.is_live)?;
         let mut client = Client::connect(meeting, &summary.header.session).ok()?;
@@ -56,6 +55,7 @@ impl Holder {
                             state.held.retain(|known| known.held != held.held);
                             state.held.push(held);
                         }
+                        Report::Gone { held } => state.held.retain(|known| known.held != held),
                         Report::Failed { reason, .. } => teller.tell(Msg::Failed(reason)),
                         Report::Hello { .. } | Report::Done { .. } | Report::Answer { .. } => continue,
                     }
@@ -122,7 +122,7 @@ impl Holder {
     pub(super) fn send(&mut self, method: &str, params: &str) -> Result<(), String> {
         let method = serde_json::Value::from(method);
         let message = format!("{{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":{method},\"params\":{params}}}");
-        self.say(What::Send { direction: Way::ToServer, message: Payload::Text(message) })
+        self.say(What::Send { direction: Way::ToServer, client: None, message: Payload::Text(message) })
     }
 }
 

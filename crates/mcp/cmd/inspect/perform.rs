@@ -15,7 +15,7 @@ use mcp_capture::stats::Stats;
 use mcp_capture::store::{self, Store};
 use mcp_capture::{RowKind, Session};
 use mcp_os::dirs::Dirs;
-use mcp_relay::tap::Meeting;
+use mcp_relay::acting::Meeting;
 use mcp_tui::app::{CopyAs, Effect, FindingLine, Inbox, Msg, SessionLine, Severity, Target, ToolLine};
 use mcp_tui::terminal::{self, Waker};
 
@@ -74,6 +74,8 @@ impl Performer {
         let teller = Teller { inbox, waker };
         let meeting = Meeting::new(ctx.dirs.daemon.join("taps"));
         Self { dirs: ctx.dirs.clone(), store, teller, open: None, unseen: None, peer: None, holder: None, meeting }
+        let meeting = Meeting::new(mcp_daemon::place::Place::new(&ctx.dirs.daemon).taps());
+        Self { dirs: ctx.dirs.clone(), store, teller, open: None, peer: None, holder: None, meeting }
     }
 
     pub(super) fn tell(&self, msg: Msg) {

@@ -10,16 +10,16 @@ use hyper::body::{Body, Frame, SizeHint};
 use hyper::header::HeaderMap;
 use mcp_capture::event::{Flags, Http, HttpPhase};
 use mcp_capture::{Direction, Limits};
-use mcp_wire::sse::Parser;
 
 use super::super::tape::Tape;
 
 /// How messages lie in a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// The body is one.
-    Whole(Vec<u8>),
+    Whole,
     /// Each event is one.
-    Events(Parser),
+    Events,
     /// It holds none that could be read.
     Opaque,
 }
@@ -32,9 +32,9 @@ impl Kind {
         if !matches!(encoding.trim_ascii(), b"" | b"identity") {
             Self::Opaque
         } else if media.starts_with(b"text/event-stream") {
-            Self::Events(Parser::new(Limits::default().bytes))
+            Self::Events
         } else {
-            Self::Whole(Vec::new())
+            Self::Whole
         }
     }
 }
@@ -43,7 +43,8 @@ impl Kind {
 pub(super) struct Tee<B> {
     inner: B,
     direction: Direction,
-    kind: Kind,
+    /// What has come of the message; none if it is not to be kept.
+    all: Option<Vec<u8>>,
     tape: Tape,
     /// The number of the message that was asked with.
     asked: Arc<AtomicU64>,
@@ -56,7 +57,8 @@ impl<B: Body> Tee<B> {
     pub(super) fn new(inner: B, direction: Direction, kind: Kind, tape: Tape, asked: Arc<AtomicU64>) -> Self {
         // Nobody asks a body without content for more.
         let is_over = inner.is_end_stream();
-        Self { inner, direction, kind, tape, asked, told: None, is_over }
+        let all = (kind == Kind::Whole).then(Vec::new);
+        Self { inner, direction, all, tape, asked, told: None, is_over }
     }
 }
 
@@ -67,27 +69,12 @@ impl<B> Tee<B> {
     }
 
     fn saw(&mut self, piece: &[u8]) {
-        match &mut self.kind {
-            Kind::Whole(all) => {
-                if all.len() + piece.len() <= Limits::default().bytes {
-                    all.extend_from_slice(piece);
-                } else {
-                    self.kind = Kind::Opaque;
-                    self.tape.note("a body was too long to be recorded");
-                }
-            }
-            Kind::Events(parser) => match parser.push(piece) {
-                Ok(events) => {
-                    for event in events.into_iter().filter(|event| !event.data.is_empty()) {
-                        self.tape.frame(self.direction, Bytes::from(event.data), Flags::NO_NEWLINE);
-                    }
-                }
-                Err(error) => {
-                    self.kind = Kind::Opaque;
-                    self.tape.note(format!("events are not recorded any more: {error}"));
-                }
-            },
-            Kind::Opaque => {}
+        let Some(all) = &mut self.all else { return };
+        if all.len() + piece.len() <= Limits::default().bytes {
+            all.extend_from_slice(piece);
+        } else {
+            self.all = None;
+            self.tape.note("a body was too long to be recorded");
         }
     }
 
@@ -95,10 +82,8 @@ impl<B> Tee<B> {
         if std::mem::replace(&mut self.is_over, true) {
             return;
         }
-        if let Kind::Whole(all) = &mut self.kind
-            && !all.is_empty()
-        {
-            let message = Bytes::from(std::mem::take(all));
+        if let Some(all) = self.all.take().filter(|all| !all.is_empty()) {
+            let message = Bytes::from(all);
             let flags = Flags::NONE.with_if(!message.ends_with(b"\n"), Flags::NO_NEWLINE);
             let number = self.tape.frame(self.direction, message, flags);
             if self.direction == Direction::ToServer {

@@ -1,4 +1,4 @@
-//! What is said to a tap and by it: one JSON object a line.
+//! What is said to whoever has a session, and by it: one JSON object a line.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -81,6 +81,9 @@ pub enum What {
     Send {
         /// To whom.
         direction: Way,
+        /// To which client, where there are several: its number in the capture.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client: Option<u32>,
         /// What.
         message: Payload,
     },
@@ -186,6 +189,11 @@ impl Payload {
     }
 }
 
+/// The only client of a session that has one.
+fn first() -> u32 {
+    1
+}
+
 /// A message that is held.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldMessage {
@@ -193,13 +201,16 @@ pub struct HeldMessage {
     pub held: u64,
     /// By which breakpoint or fault.
     pub by: String,
+    /// The client it comes from or goes to, as the capture numbers it.
+    #[serde(default = "first")]
+    pub client: u32,
     /// Which way it goes.
     pub direction: Way,
     /// What it says.
     pub message: Payload,
 }
 
-/// What a tap says.
+/// What is said to a viewer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "kebab-case")]
 pub enum Report {
@@ -246,6 +257,11 @@ pub enum Report {
     },
     /// A message is held now.
     Held(HeldMessage),
+    /// A message is not held any more: it went on, or was dropped.
+    Gone {
+        /// Its number.
+        held: u64,
+    },
     /// To a request that was sent with [`What::Send`]: its answer, or what it says about its progress.
     Answer {
         /// The id it was given.

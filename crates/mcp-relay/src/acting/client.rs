@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use super::super::meeting::Meeting;
+use super::meeting::Meeting;
 use super::wire::{Report, Request, What};
 
 /// Why a tap could not be asked.

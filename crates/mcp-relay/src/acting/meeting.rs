@@ -1,4 +1,4 @@
-//! Where a tap and those who want to act on it find each other: a private directory with one socket for each session.
+//! Where a session that goes on and those who want to act on it find each other: a private directory with one socket for each session.
 
 use std::path::{Path, PathBuf};
 
