@@ -1,5 +1,6 @@
 //! What `mcp` writes, the real client reads: AI clients from npm, offline and logged out, list our entry without a warning,
-//! start the server it names, and carry a tool call of a scripted model there and back.
+//! start the server it names, and carry a tool call of a scripted model there and back. What `mcp tap` records of that can take the
+//! server's place.
 //!
 //! `cargo xtask test` installs the clients; one that is not installed is reported as ignored with the reason.
 //!
@@ -12,6 +13,8 @@
 mod journey;
 #[path = "real_clients/race.rs"]
 mod race;
+#[path = "real_clients/recorded.rs"]
+mod recorded;
 #[path = "real_clients/server.rs"]
 mod server;
 #[path = "real_clients/shared.rs"]
@@ -59,6 +62,13 @@ fn main() -> ExitCode {
             let installed = installed.clone();
             let name = format!("{}::{}", client.id(), server.title().replace(' ', "_"));
             trials.push(skippable(name, move || journey::install_to_uninstall(&installed?, server)));
+        }
+        for server in [Server::Calculator, Server::EverythingStdio] {
+            if client.prompt(NAME, "").is_some() {
+                let installed = installed.clone();
+                let name = format!("{}::recorded::{}", client.id(), server.title().replace(' ', "_"));
+                trials.push(skippable(name, move || recorded::and_replayed(&installed?, server)));
+            }
         }
         if client.add(NAME, &[]).is_some() {
             let (name, installed) = (format!("{}::neighbours", client.id()), installed.clone());

@@ -178,5 +178,9 @@ fn done(
     }
     // All of them were meant, so that there is nothing to choose.
     let everywhere = more.which.clients.is_empty() && !more.all;
-    finish(ctx, verb, name.unwrap_or("--all"), more.doing, everywhere, items, unread)
+    let exit = finish(ctx, verb, name.unwrap_or("--all"), more.doing, everywhere, items, unread)?;
+    if verb == "tap attach" && exit == Exit::Done && !more.doing.dry_run && !more.doing.json {
+        ctx.ui.note("From the client's next session on, `mcp inspect` shows what is said and `mcp trace ls` lists it");
+    }
+    Ok(exit)
 }
