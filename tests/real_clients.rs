@@ -64,7 +64,7 @@ fn main() -> ExitCode {
             trials.push(skippable(name, move || journey::install_to_uninstall(&installed?, server)));
         }
         for server in [Server::Calculator, Server::EverythingStdio] {
-            if client.prompt(NAME, "").is_some() {
+            if takes_prompt(client.id()) {
                 let installed = installed.clone();
                 let name = format!("{}::recorded::{}", client.id(), server.title().replace(' ', "_"));
                 trials.push(skippable(name, move || recorded::and_replayed(&installed?, server)));
@@ -87,6 +87,11 @@ fn main() -> ExitCode {
             let names: Vec<&str> = group.iter().map(|(id, _)| *id).collect();
             let name = format!("shared::{}::{}", server.title().replace(' ', "_"), names.join(","));
             trials.push(skippable(name, move || shared::at_the_same_time(&clients?, server)));
+            let prompted = || group.iter().filter(|(id, _)| takes_prompt(id));
+            let clients: Result<Vec<Installed>, Skip> = prompted().map(|(_, installed)| installed.clone()).collect();
+            let names: Vec<&str> = prompted().map(|(id, _)| *id).collect();
+            let name = format!("recorded::exchanged::{}::{}", server.title().replace(' ', "_"), names.join(","));
+            trials.push(skippable(name, move || recorded::exchanged(&clients?, server)));
         }
     }
 
@@ -95,6 +100,11 @@ fn main() -> ExitCode {
         table::write(Path::new(&path)).unwrap();
     }
     conclusion.exit_code()
+}
+
+/// Whether a client can be made to call a tool without a terminal and a login.
+fn takes_prompt(id: &str) -> bool {
+    clients::all().into_iter().any(|client| client.id() == id && client.prompt(NAME, "").is_some())
 }
 
 /// A client that is here to be run.

@@ -79,9 +79,10 @@ fn a_refused_try_of_the_newer_era_is_neither_the_era_nor_an_error() {
     < {"jsonrpc":"2.0","id":"d","error":{"code":-32601,"message":"Method not found"}}
     "#;
     let opened = LEGACY.lines().take(4).collect::<Vec<_>>().join("\n");
-    for (script, era, revision, errors) in
-        [(format!("{probe}{opened}"), "legacy", Json::from("2025-11-25"), 0), (probe.to_owned(), "modern", Json::Null, 1)]
-    {
+    for (script, era, revision, errors) in [
+        (format!("{probe}{opened}"), "legacy", Json::from("2025-11-25"), 0),
+        (probe.to_owned(), "modern", Json::from("2026-07-28"), 1),
+    ] {
         let home = home();
         Tape::of("files").say(&script).ended(&place(&home, FILES));
         let listed = &home.run("trace ls --json").ok().json("mcp.trace.ls/1")["sessions"][0];

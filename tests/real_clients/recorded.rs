@@ -11,6 +11,7 @@ use crate::{
     journey::{bytes, tail, text},
     mcp, mcp_program,
     server::{self, Server},
+    shared::Daemon,
     table::RecordedRow,
 };
 
@@ -74,6 +75,51 @@ pub(crate) fn and_replayed(installed: &Installed, server: Server) -> Result<(), 
         findings: taken.findings.join(", "),
     }
     .keep();
+    Ok(())
+}
+
+/// A client's recording, and the home it lies in.
+struct Recording {
+    session: Session,
+    taken: Taken,
+}
+
+/// Each client is recorded, and accepts the recording of the next one: clients say otherwise who they are, ask for other revisions,
+/// and open by the other era, which `mcp run-once` translates.
+pub(crate) fn exchanged(clients: &[Installed], server: Server) -> Result<(), Stop> {
+    let mut recordings = Vec::new();
+    for installed in clients {
+        let session = Session::begin(installed.client, &installed.program, server.script())?;
+        let ready = server::ready(server, &session.sandbox)?;
+        install_with_mcp(&session.sandbox, installed.client.id(), NAME, &ready.source)?;
+        attach(&session)?;
+        call(&session, installed, server)?;
+        let taken = taken(&session.sandbox, installed, server, &[])?;
+        recordings.push(Recording { session, taken });
+    }
+    for (at, installed) in clients.iter().enumerate() {
+        let (own, other) = (&recordings[at], &recordings[(at + 1) % recordings.len()]);
+        // A file that somebody sent.
+        let file = own.session.sandbox.home().join("theirs.mcpcap");
+        std::fs::copy(other.taken.text("path"), &file)?;
+        let (file, program) = (file.display().to_string(), mcp_program().display().to_string());
+        let mock = ["mock", file.as_str(), "--strict"];
+        let is_other_era = other.taken.text("era") == "modern" && own.taken.text("era") == "legacy";
+        let _daemon = Daemon(&own.session.sandbox);
+        if is_other_era {
+            replace(&own.session, &[&["run-once", "--", &program], &mock[..]].concat())?;
+        } else {
+            replace(&own.session, &mock)?;
+        }
+        call(&own.session, installed, server).map_err(|stop| match stop {
+            Stop::Fail(message) => Stop::Fail(format!(
+                "{} does not accept what {} recorded: {message}",
+                installed.client.id(),
+                other.taken.text("client")
+            )),
+            skip @ Stop::Skip(_) => skip,
+        })?;
+    }
     Ok(())
 }
 

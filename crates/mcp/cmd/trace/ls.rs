@@ -4,7 +4,9 @@ use clap_complete::engine::ArgValueCompleter;
 use mcp_capture::file::Type;
 use mcp_capture::store::Summary;
 use mcp_capture::text::{size, visible};
-use mcp_capture::{RowKind, Session, Status, when};
+use mcp_capture::{Direction, RowKind, Session, Status, when};
+use mcp_wire::Frame;
+use mcp_wire::methods::meta;
 use serde::Serialize;
 
 use super::query::{self, Bounds};
@@ -206,7 +208,7 @@ fn client_of(session: &Session) -> String {
 #[derive(Default)]
 struct Opening {
     era: Option<&'static str>,
-    /// Where it was asked for by `initialize`.
+    /// What the client asked for by `initialize`, or brought with its requests.
     revision: Option<String>,
     /// So many times the client tried the newer era first and the server did not know it: in order, and no error.
     refused_probes: u64,
@@ -237,5 +239,17 @@ fn opening(session: &Session) -> Opening {
     }
     let era = told.or(answered).or(tried);
     // What a modern client asked a legacy server first is no era, and the other way round no revision.
-    if era == Some("modern") { Opening { era, ..Opening::default() } } else { Opening { era, revision, refused_probes } }
+    if era == Some("modern") {
+        Opening { era, revision: brought(session), refused_probes: 0 }
+    } else {
+        Opening { era, revision, refused_probes }
+    }
+}
+
+/// The revision the first request brings with it.
+fn brought(session: &Session) -> Option<String> {
+    let mut rows = session.rows().iter(session.index());
+    let asked = rows.find(|row| row.kind == RowKind::Operation && row.direction == Direction::ToServer)?;
+    let message = session.payload(asked.first).ok()??;
+    Frame::parse(message).ok()?.get_string(&["params", "_meta", meta::PROTOCOL_VERSION])
 }
