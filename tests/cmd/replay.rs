@@ -228,7 +228,11 @@ fn an_opening_of_the_other_era_is_refused_as_that_server_would() {
 #[test]
 fn a_recorded_mock_does_not_answer_with_its_own_recording() {
     let home = Home::new();
-    let run = home.fed(&["tap", "--name", "own", "--", MCP, "mock", "latest"], "").ends(2);
+    let root = home.path("of-mcp").display().to_string();
+    let home = home.var("MCP_HOME", &root);
+    // The server is started before there is a capture: it begins when it could find one.
+    let late = r#"until [ -s "$0"/state/captures/*.mcpcap ]; do :; done; exec "$1" mock latest"#;
+    let run = home.fed(&["tap", "--name", "own", "--", "/bin/sh", "-c", late, &root, MCP], "").ends(2);
     run.says(&["`latest` is the recording of this very conversation", "mcp trace ls"]);
 }
 

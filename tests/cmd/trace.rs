@@ -90,6 +90,17 @@ fn a_refused_try_of_the_newer_era_is_neither_the_era_nor_an_error() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn what_a_client_without_variables_had_recorded_is_found_by_a_shell_with_them() {
+    // Codex hands on eleven variables, and none of XDG's is among them.
+    let home = Home::new();
+    home.fed(&["tap", "--name", "echo", "--", "/bin/cat"], "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n").ok();
+    let elsewhere = home.path("elsewhere").display().to_string();
+    let shell = home.var("XDG_STATE_HOME", &elsewhere);
+    shell.run("trace show latest").ok().says(&["ping"]);
+}
+
 #[test]
 fn sessions_are_found_by_all_their_names() {
     let home = recorded();

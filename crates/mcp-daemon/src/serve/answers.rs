@@ -222,7 +222,7 @@ impl Daemon {
 
     async fn set_recording(self: &Rc<Self>, name: &str, stop: bool) -> Reply {
         let Some(identity) = self.find(name) else { return self.unknown(name) };
-        let root = self.dirs.state.join("captures");
+        let root = self.dirs.captures.clone();
         let (sender, receiver) = oneshot::channel();
         let sent = self.servers.borrow().get(&identity).is_some_and(|server| {
             let header = Header {

@@ -15,7 +15,7 @@ use mcp_os::journal::{Journal, Record};
 
 use crate::args::{Doing, ScopeArg, Which};
 use crate::changes::Item;
-use crate::cmd::share::{of_everyone, own_program};
+use crate::cmd::share::{known_program, of_everyone};
 use crate::cmd::uninstall::{finish, items_where};
 use crate::complete;
 use crate::ctx::Ctx;
@@ -84,7 +84,7 @@ fn names(ctx: &Ctx, name: Option<&String>, keep: impl Fn(&Server) -> bool) -> Ve
 
 pub(crate) fn attach(ctx: &Ctx, args: &AttachArgs) -> Result<Exit, Failure> {
     let AttachArgs { name, more } = args;
-    let program = own_program()?;
+    let program = known_program()?;
     let home = ctx.platform.var("MCP_HOME").map(str::to_owned);
     let (mut all, mut unread) = (Vec::new(), Vec::new());
     for name in names(ctx, name.as_ref(), |_| true) {
