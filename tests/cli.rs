@@ -23,6 +23,7 @@ mod cmd {
     mod shells;
     mod sources;
     mod switch;
+    mod tap;
     mod trace;
     mod trace_check;
     mod trace_serve;

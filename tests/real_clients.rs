@@ -1,5 +1,6 @@
 //! What `mcp` writes, the real client reads: AI clients from npm, offline and logged out, list our entry without a warning,
-//! start the server it names, and carry a tool call of a scripted model there and back.
+//! start the server it names, and carry a tool call of a scripted model there and back. What `mcp tap` records of that can take the
+//! server's place.
 //!
 //! `cargo xtask test` installs the clients; one that is not installed is reported as ignored with the reason.
 //!
@@ -12,6 +13,8 @@
 mod journey;
 #[path = "real_clients/race.rs"]
 mod race;
+#[path = "real_clients/recorded.rs"]
+mod recorded;
 #[path = "real_clients/server.rs"]
 mod server;
 #[path = "real_clients/shared.rs"]
@@ -60,6 +63,13 @@ fn main() -> ExitCode {
             let name = format!("{}::{}", client.id(), server.title().replace(' ', "_"));
             trials.push(skippable(name, move || journey::install_to_uninstall(&installed?, server)));
         }
+        for server in [Server::Calculator, Server::EverythingStdio] {
+            if takes_prompt(client.id()) {
+                let installed = installed.clone();
+                let name = format!("{}::recorded::{}", client.id(), server.title().replace(' ', "_"));
+                trials.push(skippable(name, move || recorded::and_replayed(&installed?, server)));
+            }
+        }
         if client.add(NAME, &[]).is_some() {
             let (name, installed) = (format!("{}::neighbours", client.id()), installed.clone());
             trials.push(skippable(name, move || journey::beside_its_own(&installed?)));
@@ -77,6 +87,11 @@ fn main() -> ExitCode {
             let names: Vec<&str> = group.iter().map(|(id, _)| *id).collect();
             let name = format!("shared::{}::{}", server.title().replace(' ', "_"), names.join(","));
             trials.push(skippable(name, move || shared::at_the_same_time(&clients?, server)));
+            let prompted = || group.iter().filter(|(id, _)| takes_prompt(id));
+            let clients: Result<Vec<Installed>, Skip> = prompted().map(|(_, installed)| installed.clone()).collect();
+            let names: Vec<&str> = prompted().map(|(id, _)| *id).collect();
+            let name = format!("recorded::exchanged::{}::{}", server.title().replace(' ', "_"), names.join(","));
+            trials.push(skippable(name, move || recorded::exchanged(&clients?, server)));
         }
     }
 
@@ -85,6 +100,11 @@ fn main() -> ExitCode {
         table::write(Path::new(&path)).unwrap();
     }
     conclusion.exit_code()
+}
+
+/// Whether a client can be made to call a tool without a terminal and a login.
+fn takes_prompt(id: &str) -> bool {
+    clients::all().into_iter().any(|client| client.id() == id && client.prompt(NAME, "").is_some())
 }
 
 /// A client that is here to be run.

@@ -151,6 +151,91 @@ fn answers_are_as_late_as_they_were() {
     home.run("mock ../missing.mcpcap").ends(1);
 }
 
+/// As server-everything opens: once the client is ready, and not before, it notifies and asks.
+const EAGER: &str = r#"
+    > {"jsonrpc":"2.0","id":0,"method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}
+    < {"jsonrpc":"2.0","id":0,"error":{"code":-32601,"message":"Method not found"}}
+    > {"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{"roots":{}},"clientInfo":{"name":"goose-cli","version":"1"}}}
+    < {"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-11-25","capabilities":{"tools":{"listChanged":true}},"serverInfo":{"name":"eager","version":"1"}}}
+    > {"jsonrpc":"2.0","method":"notifications/initialized"}
+    < {"jsonrpc":"2.0","method":"notifications/tools/list_changed"}
+    < {"jsonrpc":"2.0","id":0,"method":"roots/list"}
+    > {"jsonrpc":"2.0","id":0,"result":{"roots":[]}}
+    < {"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":"0 roots"}}
+    > {"jsonrpc":"2.0","id":2,"method":"tools/list"}
+    < {"jsonrpc":"2.0","id":2,"result":{"tools":[]}}
+"#;
+
+fn initialize(revision: &str) -> String {
+    json!({ "jsonrpc": "2.0", "id": "i", "method": "initialize", "params": { "protocolVersion": revision, "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } } }).to_string()
+}
+
+#[test]
+fn what_was_said_to_a_ready_client_waits_until_todays_is_ready() {
+    let home = taped(EAGER);
+    let mut talk = Talk::with(&home, &["--strict", "--no-delay"]);
+    talk.say(&initialize("2025-11-25"));
+    assert_eq!(talk.hear()["result"]["serverInfo"]["name"], "eager");
+    talk.say(r#"{"jsonrpc":"2.0","id":"p","method":"ping"}"#);
+    assert_eq!(talk.hear()["id"], "p", "nothing came before");
+    talk.say(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
+    let (told, asked) = (talk.hear(), talk.hear());
+    assert_eq!((&told["method"], &asked["method"]), (&json!("notifications/tools/list_changed"), &json!("roots/list")));
+    talk.say(&json!({ "jsonrpc": "2.0", "id": asked["id"], "result": { "roots": [] } }).to_string());
+    assert_eq!(talk.hear()["params"]["data"], "0 roots");
+    assert_eq!(talk.end(), 0);
+
+    // A client that never says so is not kept waiting.
+    let mut talk = Talk::with(&home, &["--strict", "--no-delay"]);
+    talk.say(&initialize("2025-11-25"));
+    talk.hear();
+    talk.say(r#"{"jsonrpc":"2.0","id":2,"method":"tools/list"}"#);
+    assert_eq!(
+        [talk.hear(), talk.hear()].map(|said| said["method"].clone()),
+        [json!("notifications/tools/list_changed"), json!("roots/list")]
+    );
+    assert_eq!(talk.hear()["result"]["tools"], json!([]));
+    assert_eq!(talk.end(), 0);
+}
+
+#[test]
+fn a_client_gets_the_older_revision_it_asks_for() {
+    let home = taped(EAGER);
+    for (asked, answered) in [("2025-06-18", "2025-06-18"), ("2025-11-25", "2025-11-25"), ("2026-07-28", "2025-11-25")] {
+        let run = home.fed(&["mock", "../s.mcpcap", "--strict", "--no-delay"], &format!("{}\n", initialize(asked))).ok();
+        assert_eq!(answers(&run.out)[0]["result"]["protocolVersion"], answered, "{asked}");
+        let told = "the client asks for 2025-06-18 and gets it; the recording is of 2025-11-25";
+        assert_eq!(run.err.contains(told), asked == "2025-06-18", "{}", run.shown());
+    }
+}
+
+#[test]
+fn an_opening_of_the_other_era_is_refused_as_that_server_would() {
+    // Clients that know both eras try the newer one first: that is no request that should have been recorded.
+    let home = taped(&LEGACY.replace("claude-code", "older"));
+    let discover = r#"{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#;
+    let run = home.fed(&["mock", "../s.mcpcap", "--strict"], &format!("{discover}\n")).ok();
+    assert_eq!(answers(&run.out)[0]["error"]["code"], -32601);
+    run.hides("not recorded");
+
+    let home = taped(MODERN);
+    let run = home.fed(&["mock", "../s.mcpcap", "--strict"], &format!("{}\n", initialize("2025-06-18"))).ends(1);
+    assert_eq!(answers(&run.out)[0]["error"]["code"], -32601);
+    run.says(&["`initialize` was not recorded", "`mcp run-once -- mcp mock FILE` translates"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_recorded_mock_does_not_answer_with_its_own_recording() {
+    let home = Home::new();
+    let root = home.path("of-mcp").display().to_string();
+    let home = home.var("MCP_HOME", &root);
+    // The server is started before there is a capture: it begins when it could find one.
+    let late = r#"until [ -s "$0"/state/captures/*.mcpcap ]; do :; done; exec "$1" mock latest"#;
+    let run = home.fed(&["tap", "--name", "own", "--", "/bin/sh", "-c", late, &root, MCP], "").ends(2);
+    run.says(&["`latest` is the recording of this very conversation", "mcp trace ls"]);
+}
+
 /// The calculator, as it answered: made by asking it.
 fn calculator(change: impl Fn(&str) -> String) -> Home {
     let requests = [

@@ -73,6 +73,35 @@ fn sessions_are_listed_newest_first() {
 }
 
 #[test]
+fn a_refused_try_of_the_newer_era_is_neither_the_era_nor_an_error() {
+    let probe = r#"
+    > {"jsonrpc":"2.0","id":"d","method":"server/discover","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}
+    < {"jsonrpc":"2.0","id":"d","error":{"code":-32601,"message":"Method not found"}}
+    "#;
+    let opened = LEGACY.lines().take(4).collect::<Vec<_>>().join("\n");
+    for (script, era, revision, errors) in [
+        (format!("{probe}{opened}"), "legacy", Json::from("2025-11-25"), 0),
+        (probe.to_owned(), "modern", Json::from("2026-07-28"), 1),
+    ] {
+        let home = home();
+        Tape::of("files").say(&script).ended(&place(&home, FILES));
+        let listed = &home.run("trace ls --json").ok().json("mcp.trace.ls/1")["sessions"][0];
+        assert_eq!((&listed["era"], &listed["revision"], &listed["errors"]), (&Json::from(era), &revision, &Json::from(errors)));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_a_client_without_variables_had_recorded_is_found_by_a_shell_with_them() {
+    // Codex hands on eleven variables, and none of XDG's is among them.
+    let home = Home::new();
+    home.fed(&["tap", "--name", "echo", "--", "/bin/cat"], "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n").ok();
+    let elsewhere = home.path("elsewhere").display().to_string();
+    let shell = home.var("XDG_STATE_HOME", &elsewhere);
+    shell.run("trace show latest").ok().says(&["ping"]);
+}
+
+#[test]
 fn sessions_are_found_by_all_their_names() {
     let home = recorded();
     home.write("copy.mcpcap", std::fs::read(place(&home, FILES)).unwrap());

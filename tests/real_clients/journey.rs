@@ -171,7 +171,7 @@ fn run_own(session: &Session, arguments: Vec<String>) -> Result<(), Stop> {
 }
 
 /// The file of the client that is edited. That it is gone is as wrong as that it is empty.
-fn bytes(session: &Session) -> Result<Vec<u8>, Stop> {
+pub(crate) fn bytes(session: &Session) -> Result<Vec<u8>, Stop> {
     let client = session.client();
     session.sandbox.read(client.config())?.ok_or_else(|| Stop::Fail(format!("{} is gone", client.config())))
 }
@@ -196,11 +196,11 @@ fn common_start(small: &[u8], large: &[u8]) -> usize {
     small.iter().zip(large).take_while(|(a, b)| a == b).count()
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn tail(text: &str) -> String {
+pub(crate) fn tail(text: &str) -> String {
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     lines[lines.len().saturating_sub(40)..].join("\n")
 }

@@ -92,7 +92,7 @@ impl Seen {
 }
 
 /// Ends the daemon with the trial, however that ends.
-struct Daemon<'a>(&'a Sandbox);
+pub(crate) struct Daemon<'a>(pub(crate) &'a Sandbox);
 
 impl Drop for Daemon<'_> {
     fn drop(&mut self) {

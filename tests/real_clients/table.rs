@@ -47,6 +47,27 @@ impl SharedRow {
     }
 }
 
+/// What was seen of one client that was recorded and then met its recording.
+#[derive(Debug, Clone)]
+pub(crate) struct RecordedRow {
+    pub(crate) client: &'static str,
+    pub(crate) version: String,
+    pub(crate) server: &'static str,
+    pub(crate) era: String,
+    pub(crate) revision: String,
+    pub(crate) messages: u64,
+    /// What `mcp trace check` found that is no error.
+    pub(crate) findings: String,
+}
+
+static RECORDED: Mutex<Vec<RecordedRow>> = Mutex::new(Vec::new());
+
+impl RecordedRow {
+    pub(crate) fn keep(self) {
+        RECORDED.lock().unwrap_or_else(PoisonError::into_inner).push(self);
+    }
+}
+
 static ROWS: Mutex<Vec<Row>> = Mutex::new(Vec::new());
 
 impl Row {
@@ -87,6 +108,15 @@ pub(crate) fn write(path: &Path) -> io::Result<()> {
     text.push_str("| --- | --- | --- | --- | --- | --- | --- |\n");
     for SharedRow { server, together, in_flight, client, calls_itself, speaks, seconds } in rows {
         let _ = writeln!(text, "| {server} | {client} | {calls_itself} | {speaks} | {together} | {in_flight} | {seconds:.1} |");
+    }
+    let mut rows = RECORDED.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    rows.sort_by_key(|row| (row.client, row.server));
+    text.push_str("\n## Recorded\n\n| client | version | server | era | revision | messages | findings |\n");
+    text.push_str("| --- | --- | --- | --- | --- | --- | --- |\n");
+    for RecordedRow { client, version, server, era, revision, messages, findings } in rows {
+        let or_none = |text: String| if text.is_empty() { "–".to_owned() } else { text };
+        let (revision, findings) = (or_none(revision), or_none(findings));
+        let _ = writeln!(text, "| {client} | {version} | {server} | {era} | {revision} | {messages} | {findings} |");
     }
     std::fs::write(path, text)
 }

@@ -40,6 +40,9 @@ const PART_LIMIT: u64 = 256 << 20;
 const NAP: Duration = Duration::from_millis(5);
 /// After so many naps without traffic it sleeps.
 const NAPS: u32 = 40;
+/// So many records of a session are written at once: a client that does not like how a server opens kills it, and its wrapper with it,
+/// within a nap (Codex 0.169), and it is just those messages that somebody wants to see then.
+const AT_ONCE: u64 = 64;
 
 /// A session being recorded. Dropping it ends the recording in order.
 #[derive(Debug)]
@@ -167,12 +170,13 @@ impl Loop {
     fn run(&mut self) {
         let mut batch = VecDeque::new();
         let mut idle = NAPS;
+        let mut written = 0;
         while self.queue.take(&mut batch) {
             if batch.is_empty() {
                 idle += 1;
                 // Trouble is looked at again from time to time: space may come back while nobody says anything.
                 let nap = if self.writer.trouble().is_some() { Duration::from_millis(250) } else { NAP };
-                self.queue.rest((idle < NAPS || self.writer.trouble().is_some()).then_some(nap));
+                self.queue.rest(((idle < NAPS && written >= AT_ONCE) || self.writer.trouble().is_some()).then_some(nap));
                 if self.writer.trouble().is_some() {
                     self.writer.flush();
                     self.report();
@@ -180,8 +184,11 @@ impl Loop {
                 continue;
             }
             idle = 0;
+            written += batch.len() as u64;
             self.write(&mut batch);
-            self.queue.rest(Some(NAP));
+            if written >= AT_ONCE {
+                self.queue.rest(Some(NAP));
+            }
         }
     }
 

@@ -83,7 +83,7 @@ pub struct Summary {
 impl Store {
     /// Where this user's captures are.
     pub fn of(dirs: &Dirs) -> Self {
-        Self { root: dirs.state.join("captures") }
+        Self { root: dirs.captures.clone() }
     }
 
     /// Captures in another directory.

@@ -191,7 +191,7 @@ pub fn same_server(a: &Launch, b: &Launch) -> bool {
 }
 
 /// Whether a path leads to this program, by its name.
-pub(crate) fn is_mcp(path: &str) -> bool {
+pub fn is_mcp(path: &str) -> bool {
     let name = path.rsplit(['/', '\\']).next().unwrap_or_default().to_ascii_lowercase();
     matches!(name.as_str(), "mcp" | "mcp.exe")
 }

@@ -13,8 +13,11 @@ pub struct Dirs {
     pub home: PathBuf,
     /// Settings written by the user.
     pub config: PathBuf,
-    /// What must survive and is nobody's setting: undo journal, locks, captures.
+    /// What must survive and is nobody's setting: undo journal, locks.
     pub state: PathBuf,
+    /// What was recorded. It depends on the home directory and `MCP_HOME` alone, like [`Dirs::daemon`] and for the same reason: a
+    /// client starts what records, and whoever looks at it was started by somebody else.
+    pub captures: PathBuf,
     /// What can be fetched again.
     pub cache: PathBuf,
     /// What we installed for the user.
@@ -59,6 +62,7 @@ impl Dirs {
                 home,
                 config: below("config"),
                 state: below("state"),
+                captures: below("state").join(CAPTURES),
                 cache: below("cache"),
                 data: below("data"),
                 daemon: below("state").join("daemon"),
@@ -78,7 +82,8 @@ impl Dirs {
         let cache = base("XDG_CACHE_HOME", ".cache");
         let data = base("XDG_DATA_HOME", ".local/share");
         let daemon = meeting_place(&home);
-        Self { home, config, state, cache, data, daemon }
+        let captures = daemon.with_file_name(CAPTURES);
+        Self { home, config, state, captures, cache, data, daemon }
     }
 
     /// What the system says. `directories` reads the process environment and the known folders by itself; a home other
@@ -92,6 +97,7 @@ impl Dirs {
             return Self {
                 config: below("config"),
                 state: below("state"),
+                captures: below("state").join(CAPTURES),
                 cache: below("cache"),
                 data: below("data"),
                 daemon,
@@ -108,7 +114,8 @@ impl Dirs {
         let cache = moved(project.cache_dir());
         let data = moved(project.data_dir()).join("data");
         let daemon = meeting_place(&home);
-        Self { home, config, state, cache, data, daemon }
+        let captures = state.join(CAPTURES);
+        Self { home, config, state, captures, cache, data, daemon }
     }
 
     /// Where [`lock::FileLock`](crate::lock::FileLock) keeps its files.
@@ -133,6 +140,7 @@ impl Dirs {
 
 /// The directory's name wherever the platform wants one.
 const NAME: &str = "mcp";
+const CAPTURES: &str = "captures";
 
 /// The daemon's directory below a home.
 fn meeting_place(home: &Path) -> PathBuf {
@@ -169,7 +177,7 @@ mod tests {
         let d = dirs(&[("HOME", "/h"), ("MCP_HOME", "/m"), ("XDG_CONFIG_HOME", "/x")]).unwrap();
         assert_eq!(d.home, Path::new("/h"));
         assert_eq!([d.config, d.state, d.cache, d.data], ["/m/config", "/m/state", "/m/cache", "/m/data"].map(PathBuf::from));
-        assert_eq!(d.daemon, Path::new("/m/state/daemon"));
+        assert_eq!([d.daemon, d.captures], ["/m/state/daemon", "/m/state/captures"].map(PathBuf::from));
     }
 
     #[test]
@@ -189,10 +197,11 @@ mod tests {
     }
 
     #[test]
-    fn daemon_is_found_with_the_home_alone() {
+    fn daemon_and_captures_are_found_with_the_home_alone() {
         let full = dirs(&[("HOME", "/h"), ("XDG_STATE_HOME", "/x"), ("XDG_RUNTIME_DIR", "/run/user/1")]).unwrap();
         assert_eq!(full.daemon, Path::new("/h/.local/state/mcp/daemon"));
-        assert_eq!(full.daemon, dirs(&[("HOME", "/h")]).unwrap().daemon);
+        let bare = dirs(&[("HOME", "/h")]).unwrap();
+        assert_eq!((full.daemon, full.captures), (bare.daemon, bare.captures));
     }
 
     #[test]

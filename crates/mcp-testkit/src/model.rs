@@ -161,7 +161,12 @@ impl FakeModel {
     /// Whether a tool result containing `text` reached the model. A digit or point right after it does not count: a result of
     /// `0.30000000000000004` is not `0.3`.
     pub fn received(&self, text: &str) -> bool {
-        self.turns().iter().flat_map(|turn| &turn.results).any(|result| contains_whole(result, text))
+        self.received_after(0, text)
+    }
+
+    /// The same, not counting the first `turns` of [`Self::turns`]: in a conversation that begins later.
+    pub fn received_after(&self, turns: usize, text: &str) -> bool {
+        self.turns().iter().skip(turns).flat_map(|turn| &turn.results).any(|result| contains_whole(result, text))
     }
 }
 

@@ -143,6 +143,7 @@ fn inside(outer: &Ctx, home: &Path) -> Ctx {
         home: home.to_path_buf(),
         config: own.join("config"),
         state: own.join("state"),
+        captures: own.join("state/captures"),
         cache: own.join("cache"),
         data: own.join("data"),
         daemon: own.join("daemon"),

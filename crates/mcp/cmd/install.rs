@@ -141,7 +141,7 @@ fn sharing(ctx: &Ctx, args: &Args, wanted: &[Wanted], clients: &[(&Descriptor, S
         clients.iter().any(|(c, s)| c.id == client && *s == scope) && wanted.iter().any(|w| w.name == server)
     };
     let home = ctx.platform.var("MCP_HOME").map(str::to_owned);
-    let how = RunOnce { program: share::own_program()?, name: String::new(), options, home };
+    let how = RunOnce { program: share::known_program()?, name: String::new(), options, home };
     Ok(Some(Wrapping { how, known: Known::survey(ctx, replaced) }))
 }
 

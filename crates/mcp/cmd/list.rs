@@ -7,12 +7,14 @@ use mcp_clients::descriptor::Scope;
 use mcp_clients::entry::{Entry, Launch};
 use mcp_clients::share;
 use mcp_clients::survey::{self, ClientReport, FileReport, FileState, Server};
+use mcp_clients::tap::Tapped;
 use mcp_clients::{secret, undo};
 use mcp_os::journal::Journal;
 use serde_json::{Value as Json, json};
 
 use crate::args::{ScopeArg, Which};
 use crate::cmd::share::is_shared;
+use crate::cmd::tap::attach::is_tapped;
 use crate::complete;
 use crate::ctx::Ctx;
 use crate::exit::Exit;
@@ -22,8 +24,8 @@ use crate::ui::{FAINT, STRONG, WARN, clean, count, table};
 /// List the servers in every client's files
 ///
 /// One row per server and place. `differs` marks a name that means different things in different places, `shadowed` an
-/// entry that a stronger scope hides, `off` one that is switched off, `shared` one that joins a server others use too (SERVER
-/// is what runs then). Secrets are masked.
+/// entry that a stronger scope hides, `off` one that is switched off, `shared` one that joins a server others use too,
+/// `recorded` one that `mcp tap` is around (SERVER is what runs then). Secrets are masked.
 #[derive(Debug, clap::Args)]
 #[command(
     visible_alias = "ls",
@@ -103,7 +105,7 @@ fn rows<'r>(reports: &'r [ClientReport<'r>]) -> Vec<Row<'r>> {
     }
     let mut meanings: BTreeMap<&str, Vec<Option<Launch>>> = BTreeMap::new();
     for row in &rows {
-        let meaning = row.server.entry.as_ref().ok().map(|e| share::inner(&e.launch).meaning());
+        let meaning = row.server.entry.as_ref().ok().map(|e| own(&e.launch).meaning());
         let known = meanings.entry(&row.server.name).or_default();
         if !known.contains(&meaning) {
             known.push(meaning);
@@ -222,6 +224,9 @@ fn states(row: &Row<'_>) -> Vec<&'static str> {
     if is_shared(row.server) {
         states.push("shared");
     }
+    if is_tapped(row.server) {
+        states.push("recorded");
+    }
     if states.is_empty() {
         states.push("ok");
     }
@@ -232,7 +237,7 @@ fn states(row: &Row<'_>) -> Vec<&'static str> {
 fn summary(server: &Server, reveal: bool) -> String {
     let secrets = if reveal { Vec::new() } else { secret::secrets(&server.value) };
     let text = match &server.entry {
-        Ok(entry) => match &share::inner(&entry.launch) {
+        Ok(entry) => match &own(&entry.launch) {
             Launch::Stdio(stdio) => {
                 let words = std::iter::once(&stdio.command).chain(&stdio.args);
                 words.map(|w| quoted(&secret::mask(&w.to_string(), &secrets))).collect::<Vec<_>>().join(" ")
@@ -244,6 +249,12 @@ fn summary(server: &Server, reveal: bool) -> String {
         Err(error) => secret::mask(&error.to_string(), &secrets),
     };
     clean(&text)
+}
+
+/// The way to the server itself, shared or recorded or neither.
+fn own(launch: &Launch) -> Launch {
+    let launch = share::inner(launch);
+    Tapped::of(&launch).map_or(launch, |tapped| tapped.inner)
 }
 
 fn quoted(word: &str) -> String {
@@ -292,6 +303,7 @@ fn as_json(row: &Row<'_>, reveal: bool) -> Json {
         "off": row.server.is_off,
         "differs": row.differs,
         "shared": is_shared(row.server),
+        "recorded": is_tapped(row.server),
         "broken": row.server.entry.as_ref().err().map(ToString::to_string),
     })
 }

@@ -20,11 +20,12 @@ use crate::ui::count;
 /// Requests are answered as recorded when method and parameters are the same; ids, progress tokens and `_meta` aside. What was asked
 /// several times gets its answers in order, then the last one again. Progress, log lines and questions of the server are said
 /// again, as late as they were. What was not recorded is answered as the request that is most alike, which is told on standard error;
-/// with `--strict` it is an error, and the command ends with 1.
+/// with `--strict` it is an error, and the command ends with 1. A client starts it in a directory of its own: give the file's whole
+/// path, or a session's name.
 #[derive(Debug, clap::Args)]
 #[command(
     allow_negative_numbers = true,
-    after_help = "Examples:\n  mcp mock latest\n  mcp mock session.mcpcap --strict --no-delay\n  mcp install --client cursor --name github-of-yesterday -- mcp mock session.mcpcap"
+    after_help = "Examples:\n  mcp mock latest\n  mcp mock session.mcpcap --strict --no-delay\n  mcp install --client cursor --name github-of-yesterday -- mcp mock ~/captures/github.mcpcap\n  mcp run-once -- mcp mock latest                      for a client of the other era"
 )]
 pub(crate) struct Args {
     /// The recording: a file, or a session's name
@@ -50,6 +51,12 @@ fn speed(text: &str) -> Result<f64, String> {
 
 pub(crate) fn run(ctx: &Ctx, args: &Args) -> Result<Exit, Failure> {
     let session = trace::open_file(ctx, &args.recording)?;
+    // The newest session is the one that `mcp tap` records around us, if it does.
+    let (parent, _) = mcp_os::proc::parent();
+    if parent == Some(session.header().pid) && mcp_capture::store::is_live(session.path()) {
+        let what = format_args!("`{}` is the recording of this very conversation", visible(&args.recording));
+        return Err(Failure::missing(what).hint("name the session that is meant: `mcp trace ls` lists them"));
+    }
     let recording = Recording::of(&session)
         .map_err(|e| Failure::file(anyhow::Error::new(e).context(format!("read the capture {}", session.path().display()))))?;
     if recording.exchanges.is_empty() {

@@ -73,7 +73,7 @@ pub(crate) fn share(ctx: &Ctx, args: &ShareArgs) -> Result<Exit, Failure> {
             && (which.clients.is_empty() || which.clients.iter().any(|c| c == client))
     };
     let mut known = Known::survey(ctx, replaced);
-    let program = own_program()?;
+    let program = known_program()?;
     let home = ctx.platform.var("MCP_HOME").map(str::to_owned);
     let (mut items, unread) = items_where(
         ctx,
@@ -150,6 +150,19 @@ pub(crate) fn own_program() -> Result<String, Failure> {
         std::env::current_exe().map_err(|e| Failure::file(anyhow::Error::new(e).context("find this program's own path")))?;
     let text = program.to_str().map(str::to_owned);
     text.ok_or_else(|| Failure::missing("this program's own path is not UTF-8, so no configuration file can hold it"))
+}
+
+/// The same, for an entry that is to be known as ours, and given back, by the name of what it starts.
+pub(crate) fn known_program() -> Result<String, Failure> {
+    own_program().and_then(known)
+}
+
+fn known(program: String) -> Result<String, Failure> {
+    if mcp_clients::share::is_mcp(&program) {
+        return Ok(program);
+    }
+    let what = format_args!("this program is `{program}`, and what starts it is known by the name `mcp`");
+    Err(Failure::missing(what).hint("give the file that name, in a folder of its own if something else has it"))
 }
 
 /// What to know of an entry in a file that others have too.
@@ -243,5 +256,15 @@ mod tests {
             assert_eq!(mcp_daemon::identity::check_name(&format!("{plain}-vscode-insiders-12")), Ok(()), "{name}");
         }
         assert_eq!((plain("web").as_str(), plain("my server").as_str()), ("web", "my-server"));
+    }
+
+    #[test]
+    fn a_renamed_program_is_refused_before_anything_is_planned() {
+        for good in ["/usr/bin/mcp", "C:\\Tools\\MCP.exe"] {
+            assert!(known(good.to_owned()).is_ok(), "{good}");
+        }
+        for bad in ["/usr/bin/mcp-0.1", "/usr/bin/mcp/other"] {
+            assert!(known(bad.to_owned()).is_err(), "{bad}");
+        }
     }
 }

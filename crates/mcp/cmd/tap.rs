@@ -147,7 +147,7 @@ impl Wrap {
 
     fn recording(&self, dirs: &Dirs, name: &str) -> Recording {
         Recording {
-            store: dirs.state.join("captures"),
+            store: dirs.captures.clone(),
             name: self.name.clone().unwrap_or_else(|| name.to_owned()),
             client: self.client.clone(),
             raw: self.raw,

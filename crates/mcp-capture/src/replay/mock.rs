@@ -30,6 +30,9 @@ pub struct Mock {
     used: Vec<bool>,
     options: Options,
     live: Vec<Live>,
+    /// The client has opened by `initialize` and has not told that it is ready: what the server said later than that has to wait,
+    /// however quick or slow the client is today.
+    is_opening: bool,
     questions: u64,
     unknown: u64,
     notes: Vec<String>,
@@ -41,6 +44,8 @@ struct Live {
     id: String,
     token: Option<String>,
     wants_logs: bool,
+    /// The revision to be answered with in place of the recorded one.
+    revision: Option<String>,
     exchange: usize,
     steps: VecDeque<Step>,
     /// When the next step is due.
@@ -49,11 +54,28 @@ struct Live {
     waits: Option<String>,
 }
 
+impl Live {
+    /// What is next was said after the client had told that it is ready.
+    fn is_held(&self) -> bool {
+        self.steps.front().is_some_and(|step| step.is_after_ready)
+    }
+
+    /// Whether only time is missing before the next step.
+    fn goes_on(&self, is_opening: bool) -> bool {
+        self.waits.is_none() && !self.steps.is_empty() && !(is_opening && self.is_held())
+    }
+
+    /// How long it takes to the next step.
+    fn pause(&self, speed: Option<f64>) -> Duration {
+        self.steps.front().map_or(Duration::ZERO, |step| scaled(step.after, speed))
+    }
+}
+
 impl Mock {
     /// Answers from a recording.
     pub fn new(recording: Recording, options: Options) -> Self {
         let used = vec![false; recording.exchanges.len()];
-        Self { recording, used, options, live: Vec::new(), questions: 0, unknown: 0, notes: Vec::new() }
+        Self { recording, used, options, live: Vec::new(), is_opening: false, questions: 0, unknown: 0, notes: Vec::new() }
     }
 
     /// Requests that nothing recorded answers.
@@ -68,7 +90,7 @@ impl Mock {
 
     /// When there is something to say next. Time is counted from any moment.
     pub fn next_due(&self) -> Option<Duration> {
-        self.live.iter().filter(|live| live.waits.is_none() && !live.steps.is_empty()).map(|live| live.due).min()
+        self.live.iter().filter(|live| live.goes_on(self.is_opening)).map(|live| live.due).min()
     }
 
     /// Takes a line of the client; returns what is to be said at once.
@@ -93,20 +115,38 @@ impl Mock {
                     let id = frame.get(&["params", "requestId"]);
                     self.live.retain(|live| Some(live.id.as_str()) != id);
                 }
-                Vec::new()
+                if frame.method() == "notifications/initialized" { self.ready(now) } else { Vec::new() }
             }
             Kind::Result | Kind::Error => {
                 let answered = self.live.iter_mut().find(|live| live.waits.is_some() && live.waits.as_deref() == frame.id());
                 if let Some(live) = answered {
                     live.waits = None;
-                    live.due = now + live.steps.front().map_or(Duration::ZERO, |step| scaled(step.after, self.options.speed));
+                    live.due = now + live.pause(self.options.speed);
                 }
                 self.due(now)
             }
         }
     }
 
+    /// The client is ready: what had to wait for that is said, as late as it was.
+    fn ready(&mut self, now: Duration) -> Vec<Bytes> {
+        if !std::mem::take(&mut self.is_opening) {
+            return Vec::new();
+        }
+        for live in self.live.iter_mut().filter(|live| live.is_held()) {
+            live.due = now + live.pause(self.options.speed);
+        }
+        self.due(now)
+    }
+
     fn request(&mut self, now: Duration, frame: &Frame) -> Vec<Bytes> {
+        // Who asks for more than that takes itself for ready, and is not to wait for ever.
+        let mut said = if is_opening(frame.method()) || frame.method() == "ping" { Vec::new() } else { self.ready(now) };
+        said.extend(self.answer(now, frame));
+        said
+    }
+
+    fn answer(&mut self, now: Duration, frame: &Frame) -> Vec<Bytes> {
         let id = frame.id().unwrap_or("null").to_owned();
         let params = frame.params().and_then(Tree::parse).unwrap_or(Tree::Object(Vec::new())).without(&["_meta"]);
         let Some(found) = self.find(frame.method(), &params) else {
@@ -117,14 +157,25 @@ impl Mock {
                 self.notes.push(format!("`{}` was not recorded; answered from what was used", frame.method()));
                 return vec![author::result(&id, &result)];
             }
+            // A server of the older era does not know this method, and clients that know both eras try it first.
+            if frame.method() == "server/discover" && self.opens_with("initialize") {
+                return vec![author::error(Some(&id), -32601, "Method not found", None)];
+            }
             self.unknown += 1;
             let what = named(frame.method(), &params);
             let nothing = if self.options.is_strict { "was not recorded" } else { "was not recorded, nor anything like it" };
             self.notes.push(format!("{what} {nothing}"));
+            if frame.method() == "initialize" && self.opens_with("server/discover") {
+                let hint =
+                    "the recording is of the newer era, which has no `initialize`: `mcp run-once -- mcp mock FILE` translates";
+                self.notes.push(hint.to_owned());
+            }
             let code = if self.recording.exchanges.iter().any(|known| known.method == frame.method()) { -32602 } else { -32601 };
             return vec![author::error(Some(&id), code, &format!("{what} {nothing}"), None)];
         };
         self.used[found] = true;
+        self.is_opening |= frame.method() == "initialize";
+        let revision = self.older_revision(frame, found);
         let exchange = &self.recording.exchanges[found];
         let is_modern = frame.get(&["params", "_meta", meta::PROTOCOL_VERSION]).is_some();
         let steps: VecDeque<Step> = exchange.steps.iter().cloned().collect();
@@ -133,12 +184,35 @@ impl Mock {
             id,
             token: token(frame).map(ToOwned::to_owned),
             wants_logs: !is_modern || frame.get(&["params", "_meta", meta::LOG_LEVEL]).is_some(),
+            revision,
             exchange: found,
             steps,
             due: now + first,
             waits: None,
         });
         self.due(now)
+    }
+
+    /// Whether a client has opened the recorded conversation so, and was answered.
+    fn opens_with(&self, method: &str) -> bool {
+        let is_opened =
+            |exchange: &Exchange| exchange.method == method && exchange.answer().is_some_and(|a| a.result().is_some());
+        self.recording.exchanges.iter().any(is_opened)
+    }
+
+    /// The revision that is asked for, if the recorded answer has a newer one: there are clients that leave then, and what was
+    /// recorded means the same in both.
+    fn older_revision(&mut self, frame: &Frame, found: usize) -> Option<String> {
+        if frame.method() != "initialize" {
+            return None;
+        }
+        let asked = frame.get_string(&["params", "protocolVersion"])?;
+        let recorded = self.recording.exchanges[found].answer()?.get_string(&["result", "protocolVersion"])?;
+        let age = |revision: &str| mcp_wire::version::LEGACY.iter().position(|known| *known == revision);
+        (age(&asked)? < age(&recorded)?).then(|| {
+            self.notes.push(format!("the client asks for {asked} and gets it; the recording is of {recorded}"));
+            asked
+        })
     }
 
     /// The exchange that answers a request: one that asked for the same, each once in order and then the last one again; else,
@@ -151,7 +225,7 @@ impl Mock {
             return Some(at);
         }
         // Who opens says who it is, which is nobody's business here.
-        let is_opening = matches!(method, "initialize" | "server/discover");
+        let is_opening = is_opening(method);
         if self.options.is_strict && !is_opening {
             return None;
         }
@@ -175,11 +249,12 @@ impl Mock {
         let mut said: Vec<(Duration, Bytes)> = Vec::new();
         for live in &mut self.live {
             let exchange = &self.recording.exchanges[live.exchange];
-            while live.waits.is_none() && live.due <= now {
+            while live.goes_on(self.is_opening) && live.due <= now {
                 let Some(step) = live.steps.pop_front() else { break };
                 let ids = Ids {
                     id: (exchange.request.id().unwrap_or_default(), &live.id),
                     token: (token(&exchange.request), live.token.as_deref()),
+                    revision: live.revision.as_deref(),
                 };
                 let bytes = match &step.said {
                     Said::Notification(frame) if frame.method() == "notifications/message" && !live.wants_logs => None,
@@ -194,7 +269,7 @@ impl Mock {
                     }
                 };
                 said.extend(bytes.map(|bytes| (live.due, bytes)));
-                live.due += live.steps.front().map_or(Duration::ZERO, |step| scaled(step.after, self.options.speed));
+                live.due += live.pause(self.options.speed);
             }
         }
         self.live.retain(|live| !live.steps.is_empty());
@@ -206,6 +281,7 @@ impl Mock {
     /// The client says nothing more: what is left to be said, at once and without waiting for answers.
     pub fn finish(&mut self) -> Vec<Bytes> {
         self.options.speed = None;
+        self.is_opening = false;
         for live in &mut self.live {
             (live.due, live.waits) = (Duration::ZERO, None);
         }
@@ -225,6 +301,10 @@ fn scaled(after: Duration, speed: Option<f64>) -> Duration {
         Some(speed) if speed > 0.0 => Duration::try_from_secs_f64(after.as_secs_f64() / speed).unwrap_or(after),
         _ => Duration::ZERO,
     }
+}
+
+fn is_opening(method: &str) -> bool {
+    matches!(method, "initialize" | "server/discover")
 }
 
 /// The tool, prompt, URI or task a request is about.

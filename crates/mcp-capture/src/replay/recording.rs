@@ -1,6 +1,6 @@
 //! What was asked and what was said in answer, made from a session.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use mcp_wire::{Frame, Kind};
 
 use super::told_hop;
-use crate::event::{Direction, Flags};
+use crate::event::{Direction, Flags, Stamp};
 use crate::file::Type;
 use crate::scan::Class;
 use crate::session::Session;
@@ -50,6 +50,8 @@ impl Exchange {
 pub struct Step {
     /// How long it took since the one before, or since the request.
     pub after: Duration,
+    /// The client had told that it is ready (`notifications/initialized`) before the server said this.
+    pub is_after_ready: bool,
     /// The message.
     pub said: Said,
 }
@@ -97,6 +99,8 @@ struct Reader {
     /// The exchange that was begun last in a row of the session, and by a client.
     of_row: HashMap<u32, usize>,
     of_peer: HashMap<u32, usize>,
+    /// Clients that have told that they are ready.
+    ready: HashSet<u32>,
     last: Vec<u64>,
 }
 
@@ -136,7 +140,7 @@ impl Recording {
 }
 
 impl Reader {
-    fn frame(&mut self, frame: Frame, stamp: &crate::event::Stamp, row: Option<u32>, name: &str) {
+    fn frame(&mut self, frame: Frame, stamp: &Stamp, row: Option<u32>, name: &str) {
         let peer = stamp.hop.peer();
         let id = frame.id().map(|id| (peer, id.to_owned()));
         match (stamp.direction, frame.kind()) {
@@ -166,6 +170,9 @@ impl Reader {
                         self.recording.exchanges[*number].is_cancelled = true;
                     }
                 }
+                if frame.method() == "notifications/initialized" {
+                    self.ready.insert(peer);
+                }
                 self.recording.acts.push(Act::Notification(frame));
             }
             (Direction::ToServer, Kind::Result | Kind::Error) => {
@@ -179,7 +186,7 @@ impl Reader {
             }
             (Direction::ToClient, Kind::Result | Kind::Error) => {
                 if let Some(number) = id.and_then(|id| self.open.remove(&id)) {
-                    self.step(number, stamp.at, Said::Answer(frame));
+                    self.step(number, stamp, Said::Answer(frame));
                 }
             }
             (Direction::ToClient, Kind::Notification | Kind::Request) => {
@@ -188,18 +195,19 @@ impl Reader {
                 let Some(number) = owner else { return };
                 if frame.kind() == Kind::Request {
                     self.questions.extend(id.map(|id| (id, (number, self.recording.exchanges[number].steps.len()))));
-                    self.step(number, stamp.at, Said::Question(frame, None));
+                    self.step(number, stamp, Said::Question(frame, None));
                 } else {
-                    self.step(number, stamp.at, Said::Notification(frame));
+                    self.step(number, stamp, Said::Notification(frame));
                 }
             }
         }
     }
 
-    fn step(&mut self, exchange: usize, at: u64, said: Said) {
-        let after = Duration::from_nanos(at.saturating_sub(self.last[exchange]));
-        self.last[exchange] = at;
-        self.recording.exchanges[exchange].steps.push(Step { after, said });
+    fn step(&mut self, exchange: usize, stamp: &Stamp, said: Said) {
+        let after = Duration::from_nanos(stamp.at.saturating_sub(self.last[exchange]));
+        self.last[exchange] = stamp.at;
+        let is_after_ready = self.ready.contains(&stamp.hop.peer());
+        self.recording.exchanges[exchange].steps.push(Step { after, is_after_ready, said });
     }
 }
 

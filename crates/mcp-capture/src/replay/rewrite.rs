@@ -11,6 +11,8 @@ pub(super) struct Ids<'a> {
     pub(super) id: (&'a str, &'a str),
     /// The progress token then and now.
     pub(super) token: (Option<&'a str>, Option<&'a str>),
+    /// The revision of today, where it is not the recorded one.
+    pub(super) revision: Option<&'a str>,
 }
 
 /// The recorded message for the request of today. `None`: nobody asked for it today.
@@ -24,6 +26,9 @@ pub(super) fn for_today(frame: &Frame, ids: &Ids<'_>, own_id: Option<&str>) -> O
         && ids.token.0 == Some(token)
     {
         edits.replace(frame.find(&["params", "progressToken"])?, ids.token.1?);
+    }
+    if let (Some(revision), Some(span)) = (ids.revision, frame.find(&["result", "protocolVersion"])) {
+        edits.replace(span, format!("\"{revision}\""));
     }
     // A subscription is named by the id of the request that opened it.
     let (then, now) = ids.id;

@@ -235,7 +235,7 @@ impl Daemon {
                 hops: vec!["client".to_owned(), "server".to_owned()],
                 ..Header::default()
             };
-            let (root, meeting) = (self.dirs.state.join("captures"), Meeting::new(self.place.taps()));
+            let (root, meeting) = (self.dirs.captures.clone(), Meeting::new(self.place.taps()));
             let wanted = Box::new(Wanted { header, root, meeting });
             server.orders.send(Order::Record((!stop).then_some(wanted), sender)).is_ok()
         });

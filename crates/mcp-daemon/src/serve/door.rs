@@ -237,6 +237,7 @@ impl Caller {
 
     async fn read_hello(&mut self) -> Result<(Head, Vec<u8>, Vec<u8>), String> {
         let mut buffer = Vec::with_capacity(8192);
+        #[cfg_attr(not(unix), expect(irrefutable_let_patterns, reason = "elsewhere there is another kind"))]
         if let Self::Tcp(_, token) = self {
             let wanted = format!("{TOKEN} {token}");
             if self.line(&mut buffer).await? != wanted {

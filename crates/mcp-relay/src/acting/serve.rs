@@ -5,7 +5,7 @@ use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 #[cfg(unix)]
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -227,14 +227,9 @@ fn sweep(meeting: &Meeting) {
 }
 
 #[cfg(unix)]
-fn is_socket(path: &Path) -> bool {
+fn is_socket(path: &std::path::Path) -> bool {
     use std::os::unix::fs::FileTypeExt as _;
     path.symlink_metadata().is_ok_and(|meta| meta.file_type().is_socket())
-}
-
-#[cfg(not(unix))]
-fn is_socket(_path: &Path) -> bool {
-    false
 }
 
 /// One viewer, from its first word to its last.

@@ -12,7 +12,6 @@ mod too_long;
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use mcp_wire::lines::Lines;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::Notify;
@@ -118,6 +117,7 @@ pub async fn serve_unix(
 impl Session<tokio::net::unix::OwnedReadHalf> {
     /// A connection over a Unix socket, where a client that is gone can be told from one that only says no more.
     pub fn unix(arrival: Arrival) -> Self {
+        use futures_util::FutureExt as _;
         let is_gone = |reader: &tokio::net::unix::OwnedReadHalf| {
             let ready = reader.as_ref().ready(tokio::io::Interest::WRITABLE).now_or_never();
             matches!(ready, Some(Ok(ready)) if ready.is_write_closed())

@@ -151,9 +151,9 @@ pub enum Msg {
     /// The sessions there are.
     Sessions(Vec<SessionLine>),
     /// A session was opened.
-    Opened(Box<Session>),
+    Opened(Session),
     /// A second session was opened, to be compared with the first.
-    OpenedOther(Box<Session>),
+    OpenedOther(Session),
     /// Something did not work.
     Failed(String),
     /// Something was done.

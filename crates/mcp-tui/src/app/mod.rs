@@ -120,7 +120,7 @@ impl App {
 
     /// The session on the screen, for those who carry out effects.
     pub fn session(&self) -> Option<&mcp_capture::Session> {
-        self.open.as_ref().map(|open| &*open.session)
+        self.open.as_ref().map(|open| &open.session)
     }
 
     /// A few lines about what was seen, for when the program leaves.
@@ -230,7 +230,7 @@ impl App {
         }
     }
 
-    fn opened(&mut self, session: Box<mcp_capture::Session>, effects: &mut Vec<Effect>) {
+    fn opened(&mut self, session: mcp_capture::Session, effects: &mut Vec<Effect>) {
         self.is_alone |= !self.sessions.is_known;
         self.open = Some(Open::new(session));
         self.screen = Screen::Calls;

@@ -63,7 +63,7 @@ enum Frames {
 
 /// The session and all that is chosen about it.
 pub(super) struct Open {
-    pub(super) session: Box<Session>,
+    pub(super) session: Session,
     filter: Filter,
     pub(super) filter_text: String,
     /// The rows that fit; none: all.
@@ -104,7 +104,7 @@ pub(super) struct Counts {
 }
 
 impl Open {
-    pub(super) fn new(session: Box<Session>) -> Self {
+    pub(super) fn new(session: Session) -> Self {
         let mut open = Self {
             session,
             filter: Filter::all(),

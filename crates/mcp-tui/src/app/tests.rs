@@ -69,7 +69,7 @@ const SCRIPT: &[(u64, char, &str)] = &[
 ];
 
 /// A file with what the script says.
-fn recording(directory: &std::path::Path, script: &[(u64, char, &str)]) -> Box<Session> {
+fn recording(directory: &std::path::Path, script: &[(u64, char, &str)]) -> Session {
     let mut out = beginning().to_vec();
     let header = Header {
         session: "0123456789abcdef".into(),
@@ -110,7 +110,7 @@ fn recording(directory: &std::path::Path, script: &[(u64, char, &str)]) -> Box<S
     }
     let path = directory.join("s.mcpcap");
     mcp_os::private::write(&path, &out).unwrap();
-    Box::new(Session::open(&path).unwrap())
+    Session::open(&path).unwrap()
 }
 
 const HELD_CALL: &str =

@@ -72,10 +72,8 @@ pub(super) struct Performer {
 impl Performer {
     pub(super) fn new(ctx: &Ctx, store: Store, inbox: Inbox, waker: Waker) -> Self {
         let teller = Teller { inbox, waker };
-        let meeting = Meeting::new(ctx.dirs.daemon.join("taps"));
-        Self { dirs: ctx.dirs.clone(), store, teller, open: None, unseen: None, peer: None, holder: None, meeting }
         let meeting = Meeting::new(mcp_daemon::place::Place::new(&ctx.dirs.daemon).taps());
-        Self { dirs: ctx.dirs.clone(), store, teller, open: None, peer: None, holder: None, meeting }
+        Self { dirs: ctx.dirs.clone(), store, teller, open: None, unseen: None, peer: None, holder: None, meeting }
     }
 
     pub(super) fn tell(&self, msg: Msg) {
@@ -96,7 +94,7 @@ impl Performer {
             Effect::ListSessions => self.list_sessions(),
             Effect::Open(path) => self.open(&path),
             Effect::OpenOther(path) => match Session::open(&path) {
-                Ok(session) => self.tell(Msg::OpenedOther(Box::new(session))),
+                Ok(session) => self.tell(Msg::OpenedOther(session)),
                 Err(e) => self.tell(Msg::Failed(e.to_string())),
             },
             Effect::Record(name) => self.record(&name),
@@ -222,7 +220,7 @@ impl Performer {
             Ok(session) => {
                 self.open = Some((path.to_owned(), Watch::start(path, &session, self.teller.waker.clone())));
                 self.unseen = Some(session.clone());
-                self.tell(Msg::Opened(Box::new(session)));
+                self.tell(Msg::Opened(session));
                 self.holder = None;
                 self.holder = Holder::connect(&self.meeting, path, self.teller.clone());
             }

@@ -15,7 +15,7 @@ use mcp_os::journal::{Journal, Record};
 
 use crate::args::{Doing, ScopeArg, Which};
 use crate::changes::Item;
-use crate::cmd::share::{of_everyone, own_program};
+use crate::cmd::share::{known_program, of_everyone};
 use crate::cmd::uninstall::{finish, items_where};
 use crate::complete;
 use crate::ctx::Ctx;
@@ -84,7 +84,7 @@ fn names(ctx: &Ctx, name: Option<&String>, keep: impl Fn(&Server) -> bool) -> Ve
 
 pub(crate) fn attach(ctx: &Ctx, args: &AttachArgs) -> Result<Exit, Failure> {
     let AttachArgs { name, more } = args;
-    let program = own_program()?;
+    let program = known_program()?;
     let home = ctx.platform.var("MCP_HOME").map(str::to_owned);
     let (mut all, mut unread) = (Vec::new(), Vec::new());
     for name in names(ctx, name.as_ref(), |_| true) {
@@ -178,5 +178,9 @@ fn done(
     }
     // All of them were meant, so that there is nothing to choose.
     let everywhere = more.which.clients.is_empty() && !more.all;
-    finish(ctx, verb, name.unwrap_or("--all"), more.doing, everywhere, items, unread)
+    let exit = finish(ctx, verb, name.unwrap_or("--all"), more.doing, everywhere, items, unread)?;
+    if verb == "tap attach" && exit == Exit::Done && !more.doing.dry_run && !more.doing.json {
+        ctx.ui.note("From the client's next session on, `mcp inspect` shows what is said and `mcp trace ls` lists it");
+    }
+    Ok(exit)
 }
