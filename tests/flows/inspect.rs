@@ -14,7 +14,7 @@ fn a_name_that_is_neither_a_session_nor_a_server_is_refused() {
 
 #[test]
 fn a_filter_with_a_mistake_is_refused_before_anything_starts() {
-    Home::new().run("inspect --filter dur>soon").ends(2).says(&["column"]);
+    Home::new().run("inspect --filter dur>soon").ends(2).says(&["expected a time such as `500ms`", "  dur>soon\n      ^^^^\n"]);
 }
 
 #[cfg(target_os = "linux")]
