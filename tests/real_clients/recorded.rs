@@ -18,6 +18,9 @@ use crate::{
 /// Where a request of the newer era tells who asks.
 const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
 
+/// So many conversations a client may begin until the server's tools are there in time.
+const TRIES: u32 = 5;
+
 /// A recorded session with a call of the tool: what `mcp trace ls` says of it.
 struct Taken {
     listed: Value,
@@ -52,6 +55,10 @@ pub(crate) fn and_replayed(installed: &Installed, server: Server) -> Result<(), 
     let taken = taken(&session.sandbox, installed, server, &[])?;
     let wanted = taken_back(&first, &attached, &bytes(&session)?)?;
     must_be("after the client was recorded and detached", &detach(&session)?, &wanted)?;
+
+    // The other way round: the server answers today what it answered this client.
+    let command: Vec<&str> = taken.listed["command"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    mcp(&session.sandbox, &[&["verify", taken.text("path"), "--"], &command[..]].concat())?;
 
     let capture = Path::new(taken.text("path")).to_owned();
     let mock = ["mock", taken.text("path")];
@@ -110,6 +117,8 @@ pub(crate) fn exchanged(clients: &[Installed], server: Server) -> Result<(), Sto
             replace(&own.session, &[&["run-once", "--", &program], &mock[..]].concat())?;
         } else {
             replace(&own.session, &mock)?;
+            // Should it fail, what was said is shown.
+            attach(&own.session)?;
         }
         call(&own.session, installed, server).map_err(|stop| match stop {
             Stop::Fail(message) => Stop::Fail(format!(
@@ -147,24 +156,34 @@ fn replace(session: &Session, words: &[&str]) -> Result<(), Stop> {
 }
 
 /// A new conversation, in which the client calls the tool and the answer reaches the model.
+///
+/// Claude Code and Codex do not wait for a server that is slow to open, as any is on a busy machine: they ask their model without its
+/// tools, and it has nothing to ask for. Only such a conversation is begun again.
 fn call(session: &Session, installed: &Installed, server: Server) -> Result<(), Stop> {
-    let before = session.model.turns().len();
     let arguments = installed.client.prompt(NAME, &server.script().tool).expect("only clients that take a prompt come here");
-    let outcome = session.run(arguments)?;
-    if session.model.received_after(before, server.result()) {
-        return Ok(());
+    let mut left = TRIES;
+    loop {
+        let before = session.model.turns().len();
+        let outcome = session.run(&arguments)?;
+        if session.model.received_after(before, server.result()) {
+            return Ok(());
+        }
+        left -= 1;
+        let turns = session.model.turns().split_off(before);
+        if left > 0 && !turns.is_empty() && turns.iter().all(|turn| turn.asked.is_none()) {
+            continue;
+        }
+        let (offered, results): (Vec<_>, Vec<_>) = turns.into_iter().map(|turn| (turn.offered, turn.results)).unzip();
+        return Err(format!(
+            "no result with `{}` reached the model\noffered: {offered:?}\nresults: {results:?}\nin {}\nthe client ended with {:?} and said:\n{}\n{}",
+            server.result(),
+            text(&bytes(session)?),
+            outcome.code,
+            tail(&outcome.text()),
+            shown_latest(&session.sandbox),
+        )
+        .into());
     }
-    let turns = session.model.turns().split_off(before);
-    let (offered, results): (Vec<_>, Vec<_>) = turns.into_iter().map(|turn| (turn.offered, turn.results)).unzip();
-    let shown = shown_latest(&session.sandbox);
-    Err(format!(
-        "no result with `{}` reached the model\noffered: {offered:?}\nresults: {results:?}\nin {}\nthe client ended with {:?} and said:\n{}\n{shown}",
-        server.result(),
-        text(&bytes(session)?),
-        outcome.code,
-        tail(&outcome.text()),
-    )
-    .into())
 }
 
 /// The file with what attaching did to it taken back, wherever else the client wrote into it meanwhile.
@@ -187,23 +206,25 @@ fn must_be(when: &str, now: &[u8], wanted: &[u8]) -> Result<(), Stop> {
     Err(format!("{when} the file is not as it was:\n{}\nwas\n{}", text(now), text(wanted)).into())
 }
 
-/// The one new session with a call of the tool, with everything in it that has to be. Clients may start a server to look at it, too.
+/// The one new session with a call of the tool, with everything in it that has to be. In others the client left before that.
 fn taken(sandbox: &Sandbox, installed: &Installed, server: Server, before: &[Value]) -> Result<Taken, Stop> {
     let mut all = sessions(sandbox)?;
     all.retain(|session| !before.iter().any(|known| known["name"] == session["name"]));
     let mut found = Vec::new();
     for listed in all {
         let named = (listed["server"].as_str(), listed["client"].as_str()) == (Some(NAME), Some(installed.client.id()));
-        if !named || listed["lost"] != 0 || listed["pending"] != 0 || listed["errors"] != 0 || !listed["problem"].is_null() {
+        if !named || listed["lost"] != 0 || !listed["problem"].is_null() {
             return Err(format!("the session is not what it should be: {listed:#}").into());
         }
         let name = listed["name"].as_str().unwrap_or_default().to_owned();
         let operations = answer(sandbox, &["trace", "show", &name])?["operations"].as_array().cloned().unwrap_or_default();
-        let findings = judge(sandbox, &name)?;
-        if let Some(call) = operations.iter().find(|row| row["method"] == "tools/call") {
-            look_at(sandbox, installed, server, &name, &operations, call)?;
-            found.push(Taken { listed, findings });
+        let Some(call) = operations.iter().find(|row| row["method"] == "tools/call") else { continue };
+        if listed["pending"] != 0 || listed["errors"] != 0 {
+            return Err(format!("something has no answer, or an error: {listed:#}\n{operations:#?}").into());
         }
+        look_at(sandbox, installed, server, &name, &operations, call)?;
+        let findings = judge(sandbox, &name)?;
+        found.push(Taken { listed, findings });
     }
     match (found.pop(), found.is_empty()) {
         (Some(taken), true) => Ok(taken),
