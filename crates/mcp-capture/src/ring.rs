@@ -88,9 +88,18 @@ pub(crate) struct Queue {
     written: Condvar,
     rest: AtomicU8,
     writer: OnceLock<Thread>,
+    /// Buffers of large messages that were written.
+    spare: Mutex<Vec<Vec<u8>>>,
     limits: Limits,
     zero: Instant,
 }
+
+/// From this size on a buffer is used again: the system makes and clears each page of a fresh one, which takes longer than the
+/// copy that goes into it.
+pub(crate) const LARGE: usize = 64 * 1024;
+/// So many of them wait to be used again, none larger than this.
+const SPARE: usize = 2;
+const LARGEST_SPARE: usize = 4 << 20;
 
 impl Queue {
     pub(crate) fn new(limits: Limits, zero: Instant) -> Arc<Self> {
@@ -99,6 +108,7 @@ impl Queue {
             written: Condvar::new(),
             rest: AtomicU8::new(AWAKE),
             writer: OnceLock::new(),
+            spare: Mutex::default(),
             limits,
             zero,
         })
@@ -180,6 +190,25 @@ impl Queue {
         self.written.notify_all();
     }
 
+    /// The writer's side: this message was written.
+    pub(crate) fn reuse(&self, mut bytes: Bytes) {
+        // Its capacity stays, and nothing is moved when it becomes a vector again.
+        bytes.truncate(0);
+        if !bytes.is_unique() {
+            return;
+        }
+        let buffer = Vec::from(bytes);
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < SPARE && (LARGE..=LARGEST_SPARE).contains(&buffer.capacity()) {
+            spare.push(buffer);
+        }
+    }
+
+    /// The writer's side: no large message is to be expected.
+    pub(crate) fn drop_spare(&self) {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// The writer's side: rests, unless something came meanwhile. Wakes by itself after a nap.
     pub(crate) fn rest(&self, nap: Option<std::time::Duration>) {
         self.rest.store(if nap.is_some() { NAPPING } else { ASLEEP }, Ordering::SeqCst);
@@ -206,6 +235,17 @@ impl Queue {
     pub(crate) fn close(&self) {
         self.lock().is_closed = true;
         self.wake(true);
+    }
+
+    /// The writer's side: nothing will be written. Nobody waits for it, and nothing is kept for it.
+    pub(crate) fn give_up(&self) {
+        let mut state = self.lock();
+        state.is_closed = true;
+        state.items = VecDeque::new();
+        state.bytes = 0;
+        state.done = u64::MAX;
+        drop(state);
+        self.written.notify_all();
     }
 
     /// Waits until all that was put so far has been written or lost, or the time is over.
@@ -238,6 +278,11 @@ pub struct Sink {
 impl Sink {
     pub(crate) fn new(queue: Arc<Queue>) -> Self {
         Self { queue }
+    }
+
+    /// An empty buffer for a large message that is still coming: one that was used before, if there is one.
+    pub fn buffer(&self) -> Vec<u8> {
+        self.queue.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
 
     /// Records a message with its line end as it came, and returns its number. Call it before the message is written on.

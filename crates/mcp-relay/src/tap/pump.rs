@@ -90,7 +90,7 @@ impl Pump {
             let mut pipe = pipe;
             let mut buffer = vec![0; 8 * 1024];
             while let Some(mut from) = pipe.take() {
-                let mut cutter = Cutter::new(CHUNK);
+                let mut cutter = Cutter::new(CHUNK, shared.tape.clone());
                 let ended = loop {
                     state.store(READING, Ordering::Release);
                     let length = match read(&mut from, &mut buffer) {
@@ -158,7 +158,7 @@ struct Mover<'a> {
 
 impl<'a> Mover<'a> {
     fn new(shared: &'a Shared, lane: &'a Lane) -> Self {
-        Self { shared, lane, cutter: Cutter::new(Limits::default().bytes), gathered: Vec::new() }
+        Self { shared, lane, cutter: Cutter::new(Limits::default().bytes, shared.tape.clone()), gathered: Vec::new() }
     }
 
     /// Moves until nothing more comes (`Ok`), or nobody takes it.

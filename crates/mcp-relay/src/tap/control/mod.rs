@@ -7,4 +7,4 @@ pub mod wire;
 
 pub use client::{Client, ControlError, Reader};
 
-pub(super) use serve::serve;
+pub(super) use serve::{Door, serve};
