@@ -70,8 +70,8 @@ mod linux {
         let mut found = Vec::new();
         let mut candidate = None;
         for line in smaps.lines() {
-            if let Some(range) = file_mapping(line) {
-                candidate = range;
+            if let Some((range, is_clean_kind)) = mapping(line) {
+                candidate = is_clean_kind.then_some(range);
             } else if let Some(rest) = line.strip_prefix("Anonymous:")
                 && let Some(range) = candidate.take()
                 // What was relocated at the start and is closed to writing since is no longer what the file has.
@@ -83,14 +83,13 @@ mod linux {
         found
     }
 
-    /// `Some`: the line begins a mapping, inside: its range if it is one of a file that is read or run only.
-    fn file_mapping(line: &str) -> Option<Option<Range<usize>>> {
+    /// The range of the mapping that this line begins, and whether it is of a file that is read or run only.
+    fn mapping(line: &str) -> Option<(Range<usize>, bool)> {
         let mut words = line.split_ascii_whitespace();
         let (start, end) = words.next()?.split_once('-')?;
         let (start, end) = (usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?);
         let (mode, _, _, _, path) = (words.next()?, words.next()?, words.next()?, words.next()?, words.next());
-        let is_ours = matches!(mode, "r-xp" | "r--p") && path.is_some_and(|path| path.starts_with('/'));
-        Some((is_ours && start < end).then_some(start..end))
+        Some((start..end, matches!(mode, "r-xp" | "r--p") && path.is_some_and(|path| path.starts_with('/'))))
     }
 
     #[expect(unsafe_code, reason = "advice about memory is given by address")]
