@@ -12,10 +12,11 @@ use crate::bench_run_once::{
     table::{Table, figure},
 };
 
+#[expect(clippy::unnecessary_wraps, reason = "a section, as the others")]
 pub(super) fn run(bench: &mut Bench) -> Result<()> {
     let mut table = Table::new(&["one `tools/list`, from start to end", "ms", "through `mcp tap` ms"]);
     let echo = Bench::tool("echo-server").display().to_string();
-    let tap = Bench::words(bench.mcp.clone(), &["tap", "--name", "bench", "--", &echo]);
+    let tap = Bench::words(&bench.mcp, &["tap", "--name", "bench", "--", &echo]);
     for peer in &bench.peers.clients {
         let row = peer.command.clone().and_then(|words| {
             let sandbox = Sandbox::new().map_err(|error| error.to_string())?;

@@ -22,11 +22,11 @@ const TAP: usize = 2;
 
 pub(super) fn run(bench: &mut Bench) -> Result<()> {
     let echo = Bench::tool("echo-server");
-    let direct = system("direct", Part::Direct, Bench::words(echo.clone(), &["--http"]));
+    let direct = system("direct", Part::Direct, Bench::words(&echo, &["--http"]));
     let server = direct.start().context("start the echo server")?;
     let url = server.url.clone();
-    let bare = Bench::words(Bench::tool("bare-bridge"), &["--", &echo.display().to_string()]);
-    let tap = Bench::words(bench.mcp.clone(), &["tap", "--name", "bench", "--url", &url]);
+    let bare = Bench::words(&Bench::tool("bare-bridge"), &["--", &echo.display().to_string()]);
+    let tap = Bench::words(&bench.mcp, &["tap", "--name", "bench", "--url", &url]);
     let mut candidates = vec![Candidate { system: direct, running: Some(server), rounds: Vec::new(), trouble: None }];
     candidates.push(started(system("bare bridge to a stdio server", Part::Baseline, bare))?);
     candidates.push(started(system("`mcp tap --url`", Part::Ours, tap))?);

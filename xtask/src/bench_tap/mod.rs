@@ -9,7 +9,11 @@ mod http;
 mod peers;
 mod stdio;
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Result, bail};
 use lexopt::{Arg, Parser, ValueExt as _};
@@ -68,7 +72,7 @@ impl Bench {
         target().join("release").join(program(name))
     }
 
-    fn words(path: PathBuf, more: &[&str]) -> Vec<String> {
+    fn words(path: &Path, more: &[&str]) -> Vec<String> {
         std::iter::once(path.display().to_string()).chain(more.iter().map(|word| (*word).to_owned())).collect()
     }
 }

@@ -57,20 +57,13 @@ fn first_line(text: &str) -> &str {
 fn read(peer: &Value, folder: &Path, missing: &dyn Fn(&str) -> Option<String>) -> Result<Peer> {
     let name = peer["name"].as_str().context("a peer has no name")?.to_owned();
     let words = peer["command"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    let command = match peer["package"].as_str() {
-        Some(package) => {
-            let place = folder.join(package).display().to_string();
-            missing(package).map_or_else(|| Ok(words.map(|word| word.replace("{folder}", &place)).collect()), Err)
-        }
-        None => {
-            let words: Vec<String> = words.map(str::to_owned).collect();
-            let program = words.first().context("a peer has no command")?;
-            if in_path(program).is_some() {
-                Ok(words)
-            } else {
-                Err(format!("no package of it is known, and no `{program}` in PATH"))
-            }
-        }
+    let command = if let Some(package) = peer["package"].as_str() {
+        let place = folder.join(package).display().to_string();
+        missing(package).map_or_else(|| Ok(words.map(|word| word.replace("{folder}", &place)).collect()), Err)
+    } else {
+        let words: Vec<String> = words.map(str::to_owned).collect();
+        let program = words.first().context("a peer has no command")?;
+        if in_path(program).is_some() { Ok(words) } else { Err(format!("no package of it is known, and no `{program}` in PATH")) }
     };
     Ok(Peer { name, command })
 }

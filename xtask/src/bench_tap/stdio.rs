@@ -50,8 +50,8 @@ fn candidates(bench: &Bench) -> Vec<Candidate> {
         |name: &str, words, is_peer| Candidate { name: name.to_owned(), words, is_peer, rounds: Vec::new(), trouble: None };
     let mut all = vec![
         candidate("direct", Vec::new(), false),
-        candidate("bare copy", Bench::words(Bench::tool("bare-copy"), &[]), false),
-        candidate("`mcp tap`", Bench::words(bench.mcp.clone(), &["tap", "--name", "bench", "--"]), false),
+        candidate("bare copy", Bench::words(&Bench::tool("bare-copy"), &[]), false),
+        candidate("`mcp tap`", Bench::words(&bench.mcp, &["tap", "--name", "bench", "--"]), false),
     ];
     if !bench.other.is_empty() {
         all.push(candidate(&bench.other[0], bench.other.clone(), true));
