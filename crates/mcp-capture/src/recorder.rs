@@ -205,8 +205,11 @@ fn filled(options: &Options) -> Header {
     header
 }
 
-/// So much has to have gone through before memory is given back again: after a few messages there is none.
+/// How long the writer naps while nothing can be written.
+const TROUBLE: Duration = Duration::from_millis(250);
+/// After so many bytes memory is given back as soon as nothing more comes, otherwise after this time without a message.
 const MUCH: u64 = 1 << 20;
+const WHILE: Duration = Duration::from_secs(5);
 
 struct Loop {
     /// What went through since memory was given back.
@@ -258,27 +261,40 @@ impl Loop {
         let mut batch = VecDeque::new();
         let mut idle = 0;
         while self.queue.take(&mut batch) {
-            if batch.is_empty() {
-                idle += 1;
+            if !batch.is_empty() {
+                idle = 0;
+                self.write(&mut batch);
+                self.queue.nap(NAP);
+            } else if self.writer.trouble().is_some() {
                 // Trouble is looked at again from time to time: space may come back while nobody says anything.
-                let nap = if self.writer.trouble().is_some() { Duration::from_millis(250) } else { NAP };
-                let is_over = idle >= NAPS && self.writer.trouble().is_none();
-                if is_over && self.passed >= MUCH {
-                    self.queue.drop_spare();
-                    mcp_os::memory::give_back();
-                    self.passed = 0;
-                }
-                self.queue.rest((!is_over).then_some(nap));
-                if self.writer.trouble().is_some() {
-                    self.writer.flush();
-                    self.report();
-                }
-                continue;
+                self.queue.nap(TROUBLE);
+                self.writer.flush();
+                self.report();
+            } else if idle < NAPS {
+                idle += 1;
+                self.queue.nap(NAP);
+            } else {
+                self.sleep();
             }
-            idle = 0;
-            self.write(&mut batch);
-            self.queue.rest(Some(NAP));
         }
+    }
+
+    /// Sleeps until something comes. Before, what is not needed meanwhile is given back: at once after a burst, and after a
+    /// while in any case, but not in every pause, since the message after it then has to wait for some pages of the program.
+    fn sleep(&mut self) {
+        let is_much = self.passed >= MUCH;
+        if self.passed > 0 && !is_much {
+            self.queue.sleep(Some(WHILE));
+            if self.queue.has_work() {
+                return;
+            }
+        }
+        if self.passed > 0 {
+            self.queue.drop_spare();
+            mcp_os::memory::give_back();
+            self.passed = 0;
+        }
+        self.queue.sleep(None);
     }
 
     fn write(&mut self, batch: &mut VecDeque<Item>) {

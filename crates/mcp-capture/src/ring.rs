@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -209,24 +209,34 @@ impl Queue {
         self.spare.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// The writer's side: rests, unless something came meanwhile. Wakes by itself after a nap.
-    pub(crate) fn rest(&self, nap: Option<std::time::Duration>) {
-        self.rest.store(if nap.is_some() { NAPPING } else { ASLEEP }, Ordering::SeqCst);
+    /// The writer's side: whether something waits, or nothing will come.
+    pub(crate) fn has_work(&self) -> bool {
         let state = self.lock();
-        let is_needed = state.is_closed
-            || match nap {
-                None => !state.items.is_empty() || state.lost.is_some(),
-                Some(_) => state.bytes >= ENOUGH || state.items.len() >= ENOUGH_ITEMS,
-            };
+        state.is_closed || !state.items.is_empty() || state.lost.is_some()
+    }
+
+    /// The writer's side: naps, unless much came meanwhile.
+    pub(crate) fn nap(&self, time: Duration) {
+        self.rest.store(NAPPING, Ordering::SeqCst);
+        let state = self.lock();
+        let is_needed = state.is_closed || state.bytes >= ENOUGH || state.items.len() >= ENOUGH_ITEMS;
         drop(state);
         if !is_needed {
-            match nap {
-                Some(time) => std::thread::park_timeout(time),
-                None => {
-                    while self.rest.load(Ordering::SeqCst) == ASLEEP {
-                        std::thread::park();
-                    }
-                }
+            std::thread::park_timeout(time);
+        }
+        self.rest.store(AWAKE, Ordering::SeqCst);
+    }
+
+    /// The writer's side: sleeps until something comes, or until this time is over.
+    pub(crate) fn sleep(&self, time: Option<Duration>) {
+        self.rest.store(ASLEEP, Ordering::SeqCst);
+        let is_needed = self.has_work();
+        let deadline = time.map(|time| Instant::now() + time);
+        while !is_needed && self.rest.load(Ordering::SeqCst) == ASLEEP {
+            match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+                None => std::thread::park(),
+                Some(Duration::ZERO) => break,
+                Some(left) => std::thread::park_timeout(left),
             }
         }
         self.rest.store(AWAKE, Ordering::SeqCst);
@@ -249,7 +259,7 @@ impl Queue {
     }
 
     /// Waits until all that was put so far has been written or lost, or the time is over.
-    pub(crate) fn flush(&self, timeout: std::time::Duration) -> bool {
+    pub(crate) fn flush(&self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         let mut state = self.lock();
         let wanted = state.sequence;
