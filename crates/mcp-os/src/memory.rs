@@ -9,6 +9,8 @@
 //!
 //! Elsewhere than on Linux nothing is done.
 
+use std::time::Duration;
+
 /// Gives back what is freed, and unmaps clean pages of the program's own files. Takes a fraction of a millisecond, and the
 /// next steps of every thread take some microseconds more.
 pub fn give_back() {
@@ -23,6 +25,55 @@ pub fn give_back() {
 pub fn keep_together() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     linux::keep_together();
+}
+
+/// Gives memory back whenever a process has become quiet. It is asked to look from time to time and needs nothing of those who
+/// work: the time the processors spent on the process tells.
+#[derive(Debug, Default)]
+pub struct Tide {
+    /// What was spent by the last look.
+    seen: Option<Duration>,
+    /// What was spent when memory was last given back.
+    returned: Duration,
+}
+
+/// Less than this between two looks is quiet.
+const QUIET: Duration = Duration::from_millis(10);
+/// Looking and giving back take some of it.
+const LITTLE: Duration = Duration::from_millis(3);
+
+impl Tide {
+    /// Gives back if little happened since the last look, and something since memory was given back. The first look always does:
+    /// what only the start needed is the most.
+    pub fn look(&mut self) {
+        let Some(spent) = spent() else { return };
+        if self.is_time(spent) {
+            give_back();
+            self.returned = spent;
+        }
+    }
+
+    fn is_time(&mut self, spent: Duration) -> bool {
+        match self.seen.replace(spent) {
+            None => true,
+            Some(seen) => spent.saturating_sub(seen) < QUIET && spent.saturating_sub(self.returned) > LITTLE,
+        }
+    }
+}
+
+/// The processor time this process has taken.
+#[cfg(target_os = "linux")]
+fn spent() -> Option<Duration> {
+    use nix::sys::time::TimeValLike as _;
+    let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF).ok()?;
+    let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
+    u64::try_from(micros).ok().map(Duration::from_micros)
+}
+
+/// Nothing is given back here, so that nobody need know.
+#[cfg(not(target_os = "linux"))]
+fn spent() -> Option<Duration> {
+    None
 }
 
 #[cfg(target_os = "linux")]
@@ -128,6 +179,24 @@ Anonymous:             0 kB
 Anonymous:             0 kB
 ";
         assert_eq!(super::linux::clean_mappings(smaps), [0x20_0000..0x62_f000, 0x62_f000..0xf0_0000]);
+    }
+
+    #[test]
+    fn memory_is_given_back_once_when_work_is_over() {
+        let mut tide = super::Tide::default();
+        // The start; work; the end of it; nothing for a while; a little.
+        let spent = [20, 500, 505, 506, 506, 515, 516];
+        let times: Vec<bool> = spent
+            .map(|millis| {
+                let spent = std::time::Duration::from_millis(millis);
+                let is_time = tide.is_time(spent);
+                if is_time {
+                    tide.returned = spent;
+                }
+                is_time
+            })
+            .into();
+        assert_eq!(times, [true, false, true, false, false, true, false]);
     }
 
     #[test]
