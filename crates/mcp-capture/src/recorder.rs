@@ -104,9 +104,10 @@ impl Recorder {
                     loops.run_to_the_end()
                 }
                 Err(reason) => {
+                    // Whoever waits for what was recorded waits for this to be told.
+                    on_failure(&reason);
                     for_thread.give_up();
                     let _ = place.set(None);
-                    on_failure(&reason);
                     Summary::default()
                 }
             }

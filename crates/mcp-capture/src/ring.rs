@@ -325,6 +325,11 @@ impl Sink {
         self.queue.put(hop, Direction::ToServer, Flags::NONE, What::Event(Box::new(event)))
     }
 
+    /// Waits until all that was recorded so far is in the file, or will never be, or the time is over (`false`).
+    pub fn flush(&self, timeout: Duration) -> bool {
+        self.queue.flush(timeout)
+    }
+
     /// Nanoseconds since the session's zero.
     pub fn now(&self) -> u64 {
         u64::try_from(self.queue.zero.elapsed().as_nanos()).unwrap_or(u64::MAX)

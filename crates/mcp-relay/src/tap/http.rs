@@ -102,6 +102,8 @@ pub fn run(tap: &HttpTap, ready: impl FnOnce(&str)) -> Result<(), HttpTapError> 
         let failed = |source| HttpTapError::Listen { address: tap.listen, source };
         let listener = TcpListener::bind(tap.listen).await.map_err(failed)?;
         let local = listener.local_addr().map_err(failed)?;
+        // Whoever is told the address may look for the capture.
+        opened.tape.flush(Duration::from_secs(5));
         let query = upstream.query().map(|query| format!("?{query}")).unwrap_or_default();
         ready(&format!("http://{local}{}{query}", upstream.path()));
         let proxy = Rc::new(Proxy { upstream, client, tape: opened.tape.clone(), gate: HttpOptions::default() });

@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::process::{ChildStderr, ChildStdout};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use mcp_capture::Limits;
@@ -17,6 +18,9 @@ use super::spawn;
 
 /// As much as a pipe holds.
 const CHUNK: usize = 64 * 1024;
+
+/// So long the end of what the server says aside waits for a disk that does not answer.
+const TOLD: Duration = Duration::from_millis(250);
 
 const READING: u8 = 0;
 const WRITING: u8 = 1;
@@ -112,6 +116,8 @@ impl Pump {
                     pipe = shared.next_errors();
                 }
             }
+            // A session may be over before it is known that nothing can be recorded of it: that is to be told here.
+            shared.tape.flush(TOLD);
             pump::close_errors();
         })
     }

@@ -151,6 +151,13 @@ impl Tape {
         Self(Some(sink))
     }
 
+    /// Waits until what was recorded so far is in a file, or somebody was told why not, unless that takes longer than this.
+    pub(super) fn flush(&self, patience: Duration) {
+        if let Some(sink) = &self.0 {
+            sink.flush(patience);
+        }
+    }
+
     /// An empty buffer for a large message; one that was used before, if there is one.
     pub(super) fn buffer(&self) -> Vec<u8> {
         self.0.as_ref().map(Sink::buffer).unwrap_or_default()
