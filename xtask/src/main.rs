@@ -38,8 +38,9 @@ Tasks:
   bench-install    `mcp install` into ten clients against add-mcp
   bench-run-once [--peers] [--quick] [--only http,stdio,large,cold,many]
                    what sharing a server costs, beside a bare bridge, a server each, and with --peers programs of others
-  bench-tap [-- WRAPPER…]
-                   a stdio round trip direct, through a bare copy of bytes, and through `mcp tap` that records
+  bench-tap [--peers] [--quick] [--only stdio,http,client] [-- WRAPPER…]
+                   a round trip direct, through a bare copy of bytes, and through `mcp tap` that records; with --peers through
+                   programs of others
   transparency [-- WRAPPER…]
                    whether a wrapper around a server can be told from none: `mcp tap`, and another one if its words are given
   bench-big        an edit of a 10 MB ~/.claude.json against writing such a file";
@@ -78,10 +79,7 @@ fn run() -> Result<ExitCode> {
         "bench-run-once" => run_once(&mut arguments),
         "bench-big" => nothing_more(&mut arguments).and_then(|()| bench_big::run()),
         #[cfg(target_os = "linux")]
-        "bench-tap" => {
-            let words: Vec<OsString> = arguments.raw_args()?.collect();
-            bench_tap::run(words.iter().skip(usize::from(words.first().is_some_and(|word| word == "--"))).cloned().collect())
-        }
+        "bench-tap" => bench_tap::run(&bench_tap::Options::parse(&mut arguments)?),
         #[cfg(unix)]
         "transparency" => {
             let words: Vec<OsString> = arguments.raw_args()?.collect();

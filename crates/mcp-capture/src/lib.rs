@@ -36,7 +36,7 @@ pub use event::{Direction, Event, Flags, Header, Hop, Record, Stamp};
 pub use exchange::{EndedBy, Row, RowFlags, RowKind, Rows, Status};
 pub use filter::{Filter, FilterError};
 pub use reader::{Part, ReadError};
-pub use recorder::{Options, Recorder};
+pub use recorder::{Later, Options, Recorder};
 pub use redact::Redactor;
 pub use ring::{Limits, Sink};
 pub use session::{Changes, Needle, PeerInfo, Session};

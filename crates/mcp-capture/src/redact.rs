@@ -15,6 +15,7 @@ use regex::bytes::Regex;
 use crate::event::Event;
 
 mod copy;
+mod hints;
 mod names;
 mod walk;
 
@@ -52,8 +53,7 @@ pub struct Redactor {
     /// Compiled when there is first something to look at: that takes longer than all else at the start of a wrapper.
     shapes: OnceLock<Regex>,
     assigned: OnceLock<Regex>,
-    /// Whether there can be a secret at all: one pass over most messages, and nothing more.
-    hints: AhoCorasick,
+    hints: hints::Hints,
     names: names::Names,
     seed: RandomState,
 }
@@ -98,12 +98,10 @@ impl Redactor {
         }
         patterns.sort();
         patterns.dedup();
-        let build = |kind, patterns: &[String], fold| {
-            AhoCorasick::builder().match_kind(kind).ascii_case_insensitive(fold).build(patterns)
-        };
-        let values = if patterns.is_empty() { None } else { build(MatchKind::LeftmostLongest, &patterns, false).ok() };
+        let build = |patterns: &[String]| AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(patterns);
+        let values = if patterns.is_empty() { None } else { build(&patterns).ok() };
         let names = names::Names::with(names);
-        let hints = build(MatchKind::Standard, &names.hints(), true).expect("a few short words fit any automaton");
+        let hints = hints::Hints::new(&names.hints());
         Self { values, shapes: OnceLock::new(), assigned: OnceLock::new(), hints, names, seed: RandomState::new() }
     }
 
@@ -118,7 +116,7 @@ impl Redactor {
     /// The text with its secrets replaced; `None` if it has none.
     pub fn replace(&self, bytes: &Bytes) -> Option<Bytes> {
         let has_value = self.values.as_ref().is_some_and(|values| values.is_match(&**bytes));
-        if !has_value && !self.hints.is_match(&**bytes) {
+        if !has_value && !self.hints.are_in(bytes) {
             return None;
         }
         self.replaced(bytes).map(Bytes::from)

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -88,9 +88,18 @@ pub(crate) struct Queue {
     written: Condvar,
     rest: AtomicU8,
     writer: OnceLock<Thread>,
+    /// Buffers of large messages that were written.
+    spare: Mutex<Vec<Vec<u8>>>,
     limits: Limits,
     zero: Instant,
 }
+
+/// From this size on a buffer is used again: the system makes and clears each page of a fresh one, which takes longer than the
+/// copy that goes into it.
+pub(crate) const LARGE: usize = 64 * 1024;
+/// So many of them wait to be used again, none larger than this.
+const SPARE: usize = 2;
+const LARGEST_SPARE: usize = 4 << 20;
 
 impl Queue {
     pub(crate) fn new(limits: Limits, zero: Instant) -> Arc<Self> {
@@ -99,6 +108,7 @@ impl Queue {
             written: Condvar::new(),
             rest: AtomicU8::new(AWAKE),
             writer: OnceLock::new(),
+            spare: Mutex::default(),
             limits,
             zero,
         })
@@ -180,24 +190,53 @@ impl Queue {
         self.written.notify_all();
     }
 
-    /// The writer's side: rests, unless something came meanwhile. Wakes by itself after a nap.
-    pub(crate) fn rest(&self, nap: Option<std::time::Duration>) {
-        self.rest.store(if nap.is_some() { NAPPING } else { ASLEEP }, Ordering::SeqCst);
+    /// The writer's side: this message was written.
+    pub(crate) fn reuse(&self, mut bytes: Bytes) {
+        // Its capacity stays, and nothing is moved when it becomes a vector again.
+        bytes.truncate(0);
+        if !bytes.is_unique() {
+            return;
+        }
+        let buffer = Vec::from(bytes);
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < SPARE && (LARGE..=LARGEST_SPARE).contains(&buffer.capacity()) {
+            spare.push(buffer);
+        }
+    }
+
+    /// The writer's side: no large message is to be expected.
+    pub(crate) fn drop_spare(&self) {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// The writer's side: whether something waits, or nothing will come.
+    pub(crate) fn has_work(&self) -> bool {
         let state = self.lock();
-        let is_needed = state.is_closed
-            || match nap {
-                None => !state.items.is_empty() || state.lost.is_some(),
-                Some(_) => state.bytes >= ENOUGH || state.items.len() >= ENOUGH_ITEMS,
-            };
+        state.is_closed || !state.items.is_empty() || state.lost.is_some()
+    }
+
+    /// The writer's side: naps, unless much came meanwhile.
+    pub(crate) fn nap(&self, time: Duration) {
+        self.rest.store(NAPPING, Ordering::SeqCst);
+        let state = self.lock();
+        let is_needed = state.is_closed || state.bytes >= ENOUGH || state.items.len() >= ENOUGH_ITEMS;
         drop(state);
         if !is_needed {
-            match nap {
-                Some(time) => std::thread::park_timeout(time),
-                None => {
-                    while self.rest.load(Ordering::SeqCst) == ASLEEP {
-                        std::thread::park();
-                    }
-                }
+            std::thread::park_timeout(time);
+        }
+        self.rest.store(AWAKE, Ordering::SeqCst);
+    }
+
+    /// The writer's side: sleeps until something comes, or until this time is over.
+    pub(crate) fn sleep(&self, time: Option<Duration>) {
+        self.rest.store(ASLEEP, Ordering::SeqCst);
+        let is_needed = self.has_work();
+        let deadline = time.map(|time| Instant::now() + time);
+        while !is_needed && self.rest.load(Ordering::SeqCst) == ASLEEP {
+            match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+                None => std::thread::park(),
+                Some(Duration::ZERO) => break,
+                Some(left) => std::thread::park_timeout(left),
             }
         }
         self.rest.store(AWAKE, Ordering::SeqCst);
@@ -208,8 +247,19 @@ impl Queue {
         self.wake(true);
     }
 
+    /// The writer's side: nothing will be written. Nobody waits for it, and nothing is kept for it.
+    pub(crate) fn give_up(&self) {
+        let mut state = self.lock();
+        state.is_closed = true;
+        state.items = VecDeque::new();
+        state.bytes = 0;
+        state.done = u64::MAX;
+        drop(state);
+        self.written.notify_all();
+    }
+
     /// Waits until all that was put so far has been written or lost, or the time is over.
-    pub(crate) fn flush(&self, timeout: std::time::Duration) -> bool {
+    pub(crate) fn flush(&self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         let mut state = self.lock();
         let wanted = state.sequence;
@@ -240,6 +290,11 @@ impl Sink {
         Self { queue }
     }
 
+    /// An empty buffer for a large message that is still coming: one that was used before, if there is one.
+    pub fn buffer(&self) -> Vec<u8> {
+        self.queue.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
     /// Records a message with its line end as it came, and returns its number. Call it before the message is written on.
     pub fn frame(&self, hop: Hop, direction: Direction, bytes: Bytes) -> u64 {
         self.frame_with(hop, direction, bytes, Flags::NONE)
@@ -268,6 +323,11 @@ impl Sink {
     /// Records anything else. `hop` says whose it is.
     pub fn event(&self, hop: Hop, event: Event) -> u64 {
         self.queue.put(hop, Direction::ToServer, Flags::NONE, What::Event(Box::new(event)))
+    }
+
+    /// Waits until all that was recorded so far is in the file, or will never be, or the time is over (`false`).
+    pub fn flush(&self, timeout: Duration) -> bool {
+        self.queue.flush(timeout)
     }
 
     /// Nanoseconds since the session's zero.

@@ -111,6 +111,7 @@ pub fn run(dirs: &Dirs, call: &Call, at: &str, has_token: bool, ready: impl FnOn
         }));
         // The first client should not wait for it.
         hub.start();
+        tokio::task::spawn_local(crate::quiet::give_memory_back());
         let (shutdown, asked) = oneshot::channel::<()>();
         let options = HttpOptions {
             token: token.clone(),

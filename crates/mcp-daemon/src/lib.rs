@@ -16,6 +16,7 @@ pub mod identity;
 pub mod link;
 pub mod log;
 pub mod place;
+mod quiet;
 mod secret;
 pub mod serve;
 pub mod service;

@@ -186,6 +186,7 @@ pub fn run(dirs: &Dirs) -> Result<(), ServeError> {
         log_line(&format!("daemon {} started, process {}", daemon.version, daemon.pid));
         detach::report(READY);
         daemon.start_persistent();
+        tokio::task::spawn_local(crate::quiet::give_memory_back());
         let ending = Rc::clone(&daemon);
         tokio::task::spawn_local(async move {
             terminated().await;

@@ -14,6 +14,7 @@ pub mod file;
 pub mod guard;
 pub mod journal;
 pub mod lock;
+pub mod memory;
 pub mod private;
 pub mod proc;
 pub mod process;

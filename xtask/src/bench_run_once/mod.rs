@@ -8,10 +8,10 @@ mod cold;
 mod http;
 mod large;
 mod many;
-mod sample;
+pub(crate) mod sample;
 mod stdio;
-mod systems;
-mod table;
+pub(crate) mod systems;
+pub(crate) mod table;
 
 use std::process::ExitCode;
 
@@ -72,7 +72,7 @@ struct Bench {
 
 /// Lines that say whether a limit is kept, and whether all were.
 #[derive(Default)]
-struct Verdict {
+pub(crate) struct Verdict {
     lines: Vec<String>,
     is_over: bool,
 }
@@ -85,17 +85,27 @@ impl Verdict {
     }
 
     /// A figure that must not be larger. One that could not be taken does not keep its limit.
-    fn at_most(&mut self, what: &str, figure: f64, limit: f64, unit: &str) {
+    pub(crate) fn at_most(&mut self, what: &str, figure: f64, limit: f64, unit: &str) {
         self.note(figure <= limit, what, figure, "at most", limit, unit);
     }
 
     /// A figure that must not be smaller.
-    fn at_least(&mut self, what: &str, figure: f64, limit: f64, unit: &str) {
+    pub(crate) fn at_least(&mut self, what: &str, figure: f64, limit: f64, unit: &str) {
         self.note(figure >= limit, what, figure, "at least", limit, unit);
     }
 
+    /// Prints the lines; the task fails if a limit is not kept.
+    pub(crate) fn tell(&self) -> ExitCode {
+        println!("\n### Limits\n\n```text");
+        for line in &self.lines {
+            println!("{line}");
+        }
+        println!("```");
+        if self.is_over { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    }
+
     /// Wrong or missing answers of ours, of which there may be none.
-    fn faults(&mut self, what: &str, rounds: &[Sample]) {
+    pub(crate) fn faults(&mut self, what: &str, rounds: &[Sample]) {
         let faults: f64 = rounds.iter().map(Sample::faults).sum();
         if faults > 0.0 {
             self.at_most(&format!("{what}: wrong, failed or missing answers"), faults, 0.0, "");
@@ -127,16 +137,11 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             section(&mut bench)?;
         }
     }
-    println!("\n### Limits\n\n```text");
-    for line in &bench.verdict.lines {
-        println!("{line}");
-    }
-    println!("```");
-    Ok(if bench.verdict.is_over { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(bench.verdict.tell())
 }
 
 /// The order of a round: another one comes first each time.
-fn turn(count: usize, round: usize) -> impl Iterator<Item = usize> {
+pub(crate) fn turn(count: usize, round: usize) -> impl Iterator<Item = usize> {
     (0..count).map(move |index| (index + round) % count.max(1))
 }
 

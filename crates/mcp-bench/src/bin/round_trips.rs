@@ -10,6 +10,10 @@ use anyhow::{Context as _, Result, bail};
 
 /// In flight at a time.
 const BURST: usize = 20_000;
+/// So often a server is started.
+const STARTS: usize = 21;
+/// By then a wrapper has done whatever it does when nothing comes any more.
+const SETTLED: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     match run() {
@@ -96,7 +100,7 @@ fn run() -> Result<()> {
     let command: Vec<String> = words.skip_while(|word| word == "--").collect();
     let mut answer = String::new();
     let mut starts = Vec::new();
-    for id in 0..21 {
+    for id in 0..STARTS {
         let begin = Instant::now();
         let mut server = Server::start(&command)?;
         server.call(id, &request(id, 0))?;
@@ -107,6 +111,12 @@ fn run() -> Result<()> {
     write!(answer, "start={:.1} ", median(starts))?;
     let mut server = Server::start(&command)?;
     let mut id = 0;
+    for _ in 0..100 {
+        id += 1;
+        server.call(id, &request(id, 0))?;
+    }
+    std::thread::sleep(SETTLED);
+    write!(answer, "idle={} ", memory(server.child.id()).0)?;
     for (name, size, share) in [("ping", 0, 1), ("k1", 1 << 10, 1), ("k64", 64 << 10, 8), ("m1", 1 << 20, 40)] {
         let mut times = Vec::new();
         for _ in 0..(rounds / share).max(20) {
@@ -116,7 +126,10 @@ fn run() -> Result<()> {
         // The first ones find everything cold.
         write!(answer, "{name}={:.1} ", median(times.split_off(times.len() / 10)))?;
     }
-    write!(answer, "rss={} ", resident(server.child.id()))?;
+    // At once, while the last copies may be on their way to a file; then when everything has settled.
+    let held = memory(server.child.id());
+    std::thread::sleep(SETTLED);
+    write!(answer, "rss={} peak={} rest={} ", held.0, held.1, memory(server.child.id()).0)?;
     let (first, begin) = (id + 1, Instant::now());
     let mut lines = Vec::new();
     for id in first..first + BURST {
@@ -131,14 +144,19 @@ fn run() -> Result<()> {
         }
     }
     writer.join().map_err(|_| anyhow::anyhow!("the writer panicked"))??;
-    write!(answer, "burst={:.1}", begin.elapsed().as_secs_f64() * 1000.0)?;
+    // With those of the starts: what a recording has to have.
+    write!(answer, "burst={:.1} calls={}", begin.elapsed().as_secs_f64() * 1000.0, first - 1 + BURST + STARTS)?;
     server.child.wait()?;
     println!("{answer}");
     Ok(())
 }
 
-fn resident(pid: u32) -> u64 {
+/// What a process holds and the most it ever held, in KiB.
+fn memory(pid: u32) -> (u64, u64) {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
-    line.trim().trim_end_matches(" kB").parse().unwrap_or(0)
+    let figure = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+        line.trim().trim_end_matches(" kB").parse().unwrap_or(0)
+    };
+    (figure("VmRSS:"), figure("VmHWM:"))
 }

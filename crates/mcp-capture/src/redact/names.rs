@@ -115,7 +115,7 @@ const HINTS: [&str; 32] = [
 ];
 
 /// More of them, which would make the list above too long for a line.
-const MORE_HINTS: [&str; 7] = ["aiza", "pypi-", "-----begin", "glptt-", "gldt-", "glrt-", "\\u"];
+const MORE_HINTS: [&str; 6] = ["aiza", "pypi-", "-----begin", "glptt-", "gldt-", "glrt-"];
 
 /// Lower case without separators, or nothing if it is too long for a name.
 fn folded(name: &str) -> Option<String> {

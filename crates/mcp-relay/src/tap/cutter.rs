@@ -2,8 +2,12 @@
 
 use bytes::Bytes;
 
+use super::tape::Tape;
+
 /// Of a line that is too long to be kept, so much is.
 const BEGINNING: usize = 64 * 1024;
+/// A piece of this size begins a large line.
+const LARGE: usize = 16 * 1024;
 
 /// A line that is complete, or that the stream ended in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,11 +25,13 @@ pub(super) struct Cutter {
     /// The length so far of the line that has begun.
     length: u64,
     limit: usize,
+    /// Where the buffers of large lines come from.
+    tape: Tape,
 }
 
 impl Cutter {
-    pub(super) fn new(limit: usize) -> Self {
-        Self { kept: Vec::new(), length: 0, limit }
+    pub(super) fn new(limit: usize, tape: Tape) -> Self {
+        Self { kept: Vec::new(), length: 0, limit, tape }
     }
 
     /// Whether a line has begun and not ended.
@@ -60,6 +66,9 @@ impl Cutter {
     }
 
     fn keep(&mut self, piece: &[u8]) {
+        if self.length == 0 && piece.len() >= LARGE {
+            self.kept = self.tape.buffer();
+        }
         self.length += piece.len() as u64;
         if self.length <= self.limit as u64 {
             self.kept.extend_from_slice(piece);
@@ -83,7 +92,7 @@ mod tests {
     use super::*;
 
     fn cut(stream: &[u8], step: usize, limit: usize) -> Vec<Cut> {
-        let mut cutter = Cutter::new(limit);
+        let mut cutter = Cutter::new(limit, Tape::default());
         let mut found = Vec::new();
         for chunk in stream.chunks(step) {
             cutter.push(chunk, |cut| found.push(cut));

@@ -118,6 +118,8 @@ pub fn run(tap: &HttpTap, ready: impl FnOnce(&str)) -> Result<(), HttpTapError> 
         let failed = |source| HttpTapError::Listen { address: tap.listen, source };
         let listener = TcpListener::bind(tap.listen).await.map_err(failed)?;
         let local = listener.local_addr().map_err(failed)?;
+        // Whoever is told the address may look for the capture.
+        opened.tape.flush(Duration::from_secs(5));
         let query = upstream.query().map(|query| format!("?{query}")).unwrap_or_default();
         ready(&format!("http://{local}{}{query}", upstream.path()));
         let proxy = Rc::new(Proxy {
@@ -131,7 +133,7 @@ pub fn run(tap: &HttpTap, ready: impl FnOnce(&str)) -> Result<(), HttpTapError> 
             acting: Acting::default(),
         });
         // Without a capture nobody can know of the session.
-        let meeting = tap.meeting.clone().filter(|_| opened.is_recording());
+        let meeting = tap.meeting.clone().filter(|_| opened.is_recording() == Some(true));
         let door = meeting.map(|dir| proxy.open_door(Meeting::new(dir)));
         if let Some(Err(error)) = &door {
             super::say(&format!("nobody can act on this session: {error}"));

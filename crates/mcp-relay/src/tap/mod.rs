@@ -11,6 +11,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use mcp_os::guard::Guard;
@@ -30,6 +32,7 @@ pub use tape::{Recording, Tape};
 use crate::acting::{self, Door, Meeting};
 use pump::Pump;
 use shared::{Shared, Viewed};
+use tape::Opened;
 
 /// What to wrap, and how.
 #[derive(Clone, Debug, Default)]
@@ -55,33 +58,20 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs the server between our standard input and output until it ends; says how.
 pub fn run(spec: &Spec) -> Result<Ending, SpawnError> {
+    mcp_os::memory::keep_together();
     // The server first: it is what takes time, and it must not inherit that signals are held back.
     let mut child = start(spec)?;
     let held = signals::hold();
-    let opened = Tape::open(&spec.recording, &words(spec), "stdio");
+    let opened = Arc::new(Tape::open(&spec.recording, &words(spec), "stdio"));
     let shared = Arc::new(Shared::new(&opened, spec, child.id()));
     opened.tape.process_started(child.id());
     shared.to_server.connect(child.stdin.take().map(|pipe| Box::new(pipe) as lane::Downstream));
     shared.to_client.connect(Some(Box::new(pump::Output)));
     let pumps = [Pump::input(&shared), Pump::output(&shared, child.stdout.take()), Pump::errors(&shared, child.stderr.take())];
-    if let Some(held) = held {
-        let shared = Arc::clone(&shared);
-        spawn("signals", move || pass_signals_on(&held, &shared));
-    }
-    let guard = spec.guard.clone().map(|program| {
-        let (send, receive) = std::sync::mpsc::channel();
-        let pid = child.id();
-        // Beside the first messages, not before them.
-        spawn("guard", move || drop(send.send(guarded(&program, pid))));
-        receive
-    });
-    let mut guard = guard.map(Later::Waiting);
-    // Without a capture nobody can know of the session.
-    let meeting = spec.meeting.clone().filter(|_| opened.is_recording());
-    let door = meeting.and_then(|dir| door(Arc::new(Viewed(Arc::clone(&shared))), dir, &opened.session));
+    let mut later = Later::start(spec, &shared, &opened, held);
     let status = loop {
         let status = child.wait();
-        if let Some(guard) = guard.as_mut().and_then(Later::get) {
+        if let Some(guard) = later.guard() {
             let _ = guard.remove(child.id());
         }
         let is_restart = shared.wants_restart();
@@ -102,14 +92,14 @@ pub fn run(spec: &Spec) -> Result<Ending, SpawnError> {
                 break status;
             }
         }
-        if let Some(guard) = guard.as_mut().and_then(Later::get) {
+        if let Some(guard) = later.guard() {
             let _ = guard.add(child.id());
         }
     };
     shared.is_over();
     wait_for(&pumps[1..]);
-    drop(door);
-    opened.finish(PATIENCE);
+    drop(later);
+    Arc::into_inner(opened).expect("the thread that shared it has ended").finish(PATIENCE);
     Ok(status.map_or(Ending::Code(1), Ending::of))
 }
 
@@ -128,11 +118,9 @@ fn words(spec: &Spec) -> Vec<String> {
 }
 
 /// Starts a thread with a small stack: what these do needs little.
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) {
+fn spawn<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> Option<JoinHandle<T>> {
     let thread = std::thread::Builder::new().name(name.to_owned()).stack_size(256 * 1024).spawn(work);
-    if let Err(error) = thread {
-        say(&format!("cannot start a thread: {error}"));
-    }
+    thread.map_err(|error| say(&format!("cannot start a thread: {error}"))).ok()
 }
 
 /// One line on standard error, which belongs to the server: only for trouble.
@@ -145,21 +133,64 @@ fn guarded(program: &std::path::Path, pid: u32) -> Option<Guard> {
     guard.map_err(|error| say(&format!("{error}: the server will outlive this process if it is killed with SIGKILL"))).ok()
 }
 
-/// A value another thread is making.
-enum Later<T> {
-    Waiting(std::sync::mpsc::Receiver<Option<T>>),
-    Here(Option<T>),
+/// So long everything waits that no message needs, while the server starts: it has use for the processors.
+const LATER: Duration = Duration::from_millis(20);
+
+/// What another thread makes a moment after the start: the orphan guard, and the way in for those who want to act.
+struct Later {
+    /// Dropped when the session is over: what was not begun by then is not needed.
+    quit: Option<Sender<()>>,
+    thread: Option<JoinHandle<Made>>,
+    made: Made,
 }
 
-impl<T> Later<T> {
-    fn get(&mut self) -> Option<&T> {
-        if let Self::Waiting(receive) = self {
-            *self = Self::Here(receive.recv().ok().flatten());
+type Made = (Option<Guard>, Option<Door>);
+
+impl Later {
+    fn start(spec: &Spec, shared: &Arc<Shared>, opened: &Arc<Opened>, held: Option<signals::Held>) -> Self {
+        let (quit, over) = channel();
+        let (guard, meeting, pid) = (spec.guard.clone(), spec.meeting.clone(), shared.pid());
+        let (shared, opened) = (Arc::clone(shared), Arc::clone(opened));
+        let thread = spawn("later", move || {
+            if over.recv_timeout(LATER) != Err(RecvTimeoutError::Timeout) {
+                return (None, None);
+            }
+            if let Some(held) = held {
+                let shared = Arc::clone(&shared);
+                spawn("signals", move || pass_signals_on(&held, &shared));
+            }
+            let guard = guard.and_then(|program| guarded(&program, pid));
+            let is_recording = loop {
+                match opened.is_recording() {
+                    Some(is_recording) => break is_recording,
+                    // A disk that does not answer must not keep us from ending.
+                    None if over.recv_timeout(LATER) == Err(RecvTimeoutError::Timeout) => {}
+                    None => return (guard, None),
+                }
+            };
+            // Without a capture nobody can know of the session.
+            let meeting = meeting.filter(|_| is_recording);
+            let door = meeting.and_then(|dir| door(Arc::new(Viewed(Arc::clone(&shared))), dir, &opened.session));
+            // The start alone needed most of what is in memory by now.
+            mcp_os::memory::give_back();
+            (guard, door)
+        });
+        Self { quit: Some(quit), thread, made: (None, None) }
+    }
+
+    /// The guard, if there is one. Waits until it was started.
+    fn guard(&mut self) -> Option<&Guard> {
+        drop(self.quit.take());
+        if let Some(thread) = self.thread.take() {
+            self.made = thread.join().unwrap_or_default();
         }
-        match self {
-            Self::Here(value) => value.as_ref(),
-            Self::Waiting(_) => None,
-        }
+        self.made.0.as_ref()
+    }
+}
+
+impl Drop for Later {
+    fn drop(&mut self) {
+        self.guard();
     }
 }
 

@@ -4,6 +4,7 @@ use std::io::{self, Read, Write};
 use std::process::{ChildStderr, ChildStdout};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use mcp_capture::Limits;
@@ -17,6 +18,9 @@ use super::spawn;
 
 /// As much as a pipe holds.
 const CHUNK: usize = 64 * 1024;
+
+/// So long the end of what the server says aside waits for a disk that does not answer.
+const TOLD: Duration = Duration::from_millis(250);
 
 const READING: u8 = 0;
 const WRITING: u8 = 1;
@@ -90,7 +94,7 @@ impl Pump {
             let mut pipe = pipe;
             let mut buffer = vec![0; 8 * 1024];
             while let Some(mut from) = pipe.take() {
-                let mut cutter = Cutter::new(CHUNK);
+                let mut cutter = Cutter::new(CHUNK, shared.tape.clone());
                 let ended = loop {
                     state.store(READING, Ordering::Release);
                     let length = match read(&mut from, &mut buffer) {
@@ -112,6 +116,8 @@ impl Pump {
                     pipe = shared.next_errors();
                 }
             }
+            // A session may be over before it is known that nothing can be recorded of it: that is to be told here.
+            shared.tape.flush(TOLD);
             pump::close_errors();
         })
     }
@@ -158,7 +164,7 @@ struct Mover<'a> {
 
 impl<'a> Mover<'a> {
     fn new(shared: &'a Shared, lane: &'a Lane) -> Self {
-        Self { shared, lane, cutter: Cutter::new(Limits::default().bytes), gathered: Vec::new() }
+        Self { shared, lane, cutter: Cutter::new(Limits::default().bytes, shared.tape.clone()), gathered: Vec::new() }
     }
 
     /// Moves until nothing more comes (`Ok`), or nobody takes it.

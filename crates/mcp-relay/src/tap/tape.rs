@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mcp_capture::event::{Event, Flags, Header, Http, Note, Peer, Process};
+use mcp_capture::recorder::Later;
 use mcp_capture::{Direction, Hop, Options, Recorder, Redactor, Row, RowKind, Session, Sink, Store};
 use mcp_wire::Frame;
 
@@ -50,9 +51,9 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Whether there is a capture.
-    pub fn is_recording(&self) -> bool {
-        self.recorder.is_some()
+    /// Whether there is a capture. `None`: its files are still being made.
+    pub fn is_recording(&self) -> Option<bool> {
+        self.recorder.as_ref().map_or(Some(false), Recorder::is_begun)
     }
 
     /// The ids, as they were spelt, of the client's requests that have had no answer. Nothing if that was not recorded.
@@ -93,8 +94,23 @@ fn secret_values() -> Vec<String> {
     std::env::vars_os().filter_map(secret).collect()
 }
 
+/// What takes time at the start of a recording. On the recorder's thread, so that no message waits for it: the directory, and
+/// the automaton that finds secrets.
+fn begin(recording: &Recording, header: Header) -> Result<(PathBuf, Options), String> {
+    let path = Store::at(&recording.store).path_for(&header).map_err(|error| error.to_string())?;
+    let redactor = (!recording.raw).then(|| Redactor::with_names(secret_values(), &recording.redact));
+    let mut was_said = false;
+    let on_trouble = move |trouble: Option<&str>| {
+        if let Some(text) = trouble.filter(|_| !std::mem::replace(&mut was_said, true)) {
+            say(&format!("the capture has gaps from here on: {text}"));
+        }
+    };
+    Ok((path, Options { header, redactor, on_trouble: Some(Box::new(on_trouble)), ..Options::default() }))
+}
+
 impl Tape {
-    /// Begins to record. If that fails, one line says so, and everything else goes on.
+    /// Begins to record: numbers are given at once, the files are made on the recorder's thread. If that fails, one line says so,
+    /// and everything else goes on.
     pub fn open(recording: &Recording, command: &[String], transport: &str) -> Opened {
         // Whoever calls an address is not who started us.
         let (parent, parent_name) = if transport == "stdio" { mcp_os::proc::parent() } else { (None, None) };
@@ -109,25 +125,22 @@ impl Tape {
             transport: transport.to_owned(),
             recorder: "tap".to_owned(),
             hops: vec!["client".to_owned()],
+            started_ms: mcp_os::clock::now_ms(),
             ..Header::default()
         };
         let session = header.session.clone();
-        let redactor = (!recording.raw).then(|| Redactor::with_names(secret_values(), &recording.redact));
-        let begin = || {
-            let path = Store::at(&recording.store).path_for(&header).map_err(|error| error.to_string())?;
-            let mut was_said = false;
-            let on_trouble = move |trouble: Option<&str>| {
-                if let Some(text) = trouble.filter(|_| !std::mem::replace(&mut was_said, true)) {
-                    say(&format!("the capture has gaps from here on: {text}"));
-                }
-            };
-            let options = Options { header, redactor, on_trouble: Some(Box::new(on_trouble)), ..Options::default() };
-            Recorder::start(&path, options).map_err(|error| with_causes(&error))
-        };
-        let (recorder, tape) = match begin() {
+        let begun = Recorder::start_later(Later {
+            session: session.clone(),
+            begin: {
+                let recording = recording.clone();
+                Box::new(move || begin(&recording, header))
+            },
+            on_failure: Box::new(|reason| say(&format!("nothing is recorded: {reason}"))),
+        });
+        let (recorder, tape) = match begun {
             Ok((recorder, sink)) => (Some(recorder), Self(Some(sink))),
             Err(error) => {
-                say(&format!("nothing is recorded: {error}"));
+                say(&format!("nothing is recorded: {}", with_causes(&error)));
                 (None, Self(None))
             }
         };
@@ -139,6 +152,18 @@ impl Tape {
     /// Records to this.
     pub fn to(sink: Sink) -> Self {
         Self(Some(sink))
+    }
+
+    /// Waits until what was recorded so far is in a file, or somebody was told why not, unless that takes longer than this.
+    pub(super) fn flush(&self, patience: Duration) {
+        if let Some(sink) = &self.0 {
+            sink.flush(patience);
+        }
+    }
+
+    /// An empty buffer for a large message; one that was used before, if there is one.
+    pub(super) fn buffer(&self) -> Vec<u8> {
+        self.0.as_ref().map(Sink::buffer).unwrap_or_default()
     }
 
     /// Records a line that was cut off the stream.
