@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
+    io::{self, BufRead as _, BufReader},
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -89,6 +89,13 @@ impl Process {
         Ok(self.0.try_wait()?.is_some())
     }
 
+    /// Reads what it prints, so that it need not wait for a reader.
+    fn discard(&mut self) {
+        if let Some(mut output) = self.0.stdout.take() {
+            thread::spawn(move || io::copy(&mut output, &mut io::sink()));
+        }
+    }
+
     fn first_line(&mut self) -> Result<String> {
         let mut line = String::new();
         BufReader::new(self.0.stdout.as_mut().context("its output is piped")?).read_line(&mut line)?;
@@ -133,6 +140,7 @@ impl HttpSystem {
         let url = match port {
             None => child.first_line()?,
             Some(port) => {
+                child.discard();
                 let deadline = Instant::now() + Duration::from_mins(1);
                 while TcpStream::connect(("127.0.0.1", port)).is_err() {
                     ensure!(!child.has_ended()?, "{} ended at once", self.name);
