@@ -3,6 +3,8 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task's output is for the developer who started it")]
 
 mod bench_big;
+#[cfg(target_os = "linux")]
+mod bench_inspect;
 mod bench_install;
 #[cfg(target_os = "linux")]
 mod bench_run_once;
@@ -41,6 +43,7 @@ Tasks:
   bench-tap [--peers] [--quick] [--only stdio,http,client] [-- WRAPPER…]
                    a round trip direct, through a bare copy of bytes, and through `mcp tap` that records; with --peers through
                    programs of others
+  bench-inspect    the inspector over a session of a million messages: first screen, keys, filters, memory, idling
   transparency [-- WRAPPER…]
                    whether a wrapper around a server can be told from none: `mcp tap`, and another one if its words are given
   bench-big        an edit of a 10 MB ~/.claude.json against writing such a file";
@@ -78,6 +81,8 @@ fn run() -> Result<ExitCode> {
         "bench-install" => nothing_more(&mut arguments).and_then(|()| bench_install::run()),
         "bench-run-once" => run_once(&mut arguments),
         "bench-big" => nothing_more(&mut arguments).and_then(|()| bench_big::run()),
+        #[cfg(target_os = "linux")]
+        "bench-inspect" => nothing_more(&mut arguments).and_then(|()| bench_inspect::run()),
         #[cfg(target_os = "linux")]
         "bench-tap" => bench_tap::run(&bench_tap::Options::parse(&mut arguments)?),
         #[cfg(unix)]

@@ -205,7 +205,8 @@ impl Session {
     pub fn run<S: Screen>(&mut self, screen: &mut S, perform: &mut Perform<'_, S::Effect>) -> io::Result<()> {
         let mut pace = Pace::default();
         let mut effects = Vec::new();
-        let mut wants_draw = true;
+        // What the screen was told before comes first: nobody wants to see it empty for a moment.
+        let mut wants_draw = !self.is_pending.load(Ordering::Acquire);
         loop {
             let now = Instant::now();
             if wants_draw && pace.may_draw(now) {
