@@ -71,7 +71,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     let ms = |times: &[Duration]| median(times).as_secs_f64() * 1000.0;
     kept &= judged("from the start of the program to its first screen", ms(&firsts), 150.0, "ms");
     kept &= judged("from a key to the screen", ms(&keys), 16.0, "ms");
-    kept &= judged("a filter on the index, from its first letter to the screen", ms(&filters), 50.0, "ms");
+    kept &= judged("a filter on the index, pasted, to the screen", ms(&filters), 50.0, "ms");
     println!("     a text searched in the whole file: {}", shown(median(&searches)));
     residents.sort_unstable();
     kept &= judged("resident when the first screen is there", megabytes(residents[ROUNDS / 2]), 80.0, "MB");
@@ -193,14 +193,13 @@ impl Screen {
         Ok(begin.elapsed())
     }
 
-    /// The time from a filter and enter, as fast as a paste, until so many rows are left.
+    /// The time from a filter that is pasted, and enter, until so many rows are left.
     fn filter(&mut self, filter: &str, found: &str) -> Result<Duration> {
         // The text of a filter that was there is gone first.
         self.send("/\u{15}")?;
         self.quiet(Duration::from_millis(300));
         self.begin = Instant::now();
-        self.send(filter)?;
-        self.send("\r")?;
+        self.send(&format!("\u{1b}[200~{filter}\u{1b}[201~\r"))?;
         self.until(found)
     }
 

@@ -158,10 +158,9 @@ impl Session {
     /// Takes the entries of the last part from its sidecar, if there is a good one.
     fn load_sidecar(&mut self) {
         let Some(last) = self.parts.last_mut() else { return };
-        let Ok(mut file) = File::open(names::index(last.part.path())) else { return };
-        let length = file.metadata().map_or(0, |meta| meta.len());
+        let Ok(file) = File::open(names::index(last.part.path())) else { return };
         let (entries, symbols) = (self.index.len(), self.index.symbols.clone());
-        if !matches!(load(&mut file, length, last.part.header(), Arc::make_mut(&mut self.index)), Ok(Some(_))) {
+        if !matches!(load(&file, last.part.header(), Arc::make_mut(&mut self.index)), Ok(Some(_))) {
             return;
         }
         let Some(entry) = self.index.last_from(last.first) else { return };

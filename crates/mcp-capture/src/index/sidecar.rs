@@ -3,8 +3,10 @@
 //! All of it is cells of 40 bytes: one for the beginning, then entries in the order of the capture, and before the first
 //! entry that needs it a cell for each new operation, with as many cells behind it as its text takes.
 
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, Write};
 
+use mcp_os::extent::read_at;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{CELL, Entry, Index, Operation, SYMBOL, Symbols};
@@ -68,12 +70,18 @@ impl SidecarWriter {
 
 /// Appends the entries of a sidecar to an index. Returns how many, or `None` if it is no index of this part. It is believed
 /// as far as it makes sense; whether it fits the capture is for the caller to find out.
-pub fn load(file: &mut impl Read, length: u64, header: &Header, index: &mut Index) -> io::Result<Option<u32>> {
+pub fn load(file: &File, header: &Header, index: &mut Index) -> io::Result<Option<u32>> {
     let start = index.cells.len();
+    let room = usize::try_from(file.metadata()?.len()).unwrap_or(0).min(1 << 36);
     // Read to where the entries are to stay: a copy of forty megabytes would be most of the time.
-    let room = usize::try_from(length).unwrap_or(0).min(1 << 36);
-    index.cells.reserve(room + CELL);
-    file.by_ref().take(length).read_to_end(&mut index.cells)?;
+    if start == 0 {
+        index.cells = vec![0; room];
+    } else {
+        index.cells.resize(start + room, 0);
+    }
+    let read = fill(file, &mut index.cells[start..]);
+    index.cells.truncate(start + *read.as_ref().unwrap_or(&0));
+    read?;
     if index.cells.get(start..start + CELL) != Some(&beginning(header)) {
         index.cells.truncate(start);
         return Ok(None);
@@ -126,4 +134,21 @@ pub fn load(file: &mut impl Read, length: u64, header: &Header, index: &mut Inde
     }
     index.cells.truncate(to);
     Ok(Some(u32::try_from((to - start) / CELL).unwrap_or(u32::MAX)))
+}
+
+/// Reads a file from its beginning; how much that was. Two threads if it is large: half of the time is what the system needs to
+/// make the pages.
+fn fill(file: &File, buffer: &mut [u8]) -> io::Result<usize> {
+    const LARGE: usize = 4 << 20;
+    if buffer.len() < LARGE {
+        return read_at(file, buffer, 0);
+    }
+    let middle = buffer.len() / 2;
+    let (front, back) = buffer.split_at_mut(middle);
+    std::thread::scope(|scope| {
+        let other = std::thread::Builder::new().spawn_scoped(scope, || read_at(file, back, middle as u64))?;
+        let first = read_at(file, front, 0)?;
+        let second = other.join().map_err(|_| io::Error::other("the thread that read the other half ended"))??;
+        Ok(if first < middle { first } else { first + second })
+    })
 }
