@@ -12,7 +12,7 @@ use crate::root::root;
 
 /// The crates by row; a crate uses lower rows only. From ARCHITECTURE.md.
 const ROWS: [&[&str]; 6] = [
-    &["mcp-wire", "mcp-edit", "mcp-os"],
+    &["mcp-wire", "mcp-edit", "mcp-schema", "mcp-os"],
     &["mcp-clients", "mcp-capture"],
     &["mcp-relay"],
     &["mcp-daemon", "mcp-doctor", "mcp-tui"],
