@@ -26,7 +26,7 @@ mod signals;
 /// Sixty frames a second.
 const FRAME: Duration = Duration::from_millis(16);
 /// How long the reader may sit in a wait before it sees that it is to pause.
-const POLL: Duration = Duration::from_millis(100);
+const POLL: Duration = Duration::from_millis(200);
 
 /// What wakes the loop.
 #[derive(Clone, Debug, PartialEq)]
@@ -374,7 +374,7 @@ impl Pause {
 fn read_events(sender: Sender<Wake>, pause: Arc<Pause>) -> io::Result<()> {
     thread::Builder::new().name("terminal events".to_owned()).spawn(move || {
         while pause.pass() {
-            // Waiting with a limit costs ten wake-ups a second in this thread, not a draw; without one, an editor that is
+            // Waiting with a limit costs five wake-ups a second in this thread, not a draw; without one, an editor that is
             // started would lose its first key to us.
             let wake = match event::poll(POLL) {
                 Ok(true) => event::read().map_or(Wake::Quit, Wake::Event),
