@@ -123,9 +123,13 @@ impl Part {
 
     /// The first bytes of a record's payload, unchecked: for a line of a list, whatever the length of the payload.
     pub fn payload_start(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; length + STAMP + 8];
-        let count = read_at(&self.file, &mut bytes, offset + HEAD as u64)?;
+        let mut bytes = vec![0; HEAD + STAMP + 8 + length];
+        let count = read_at(&self.file, &mut bytes, offset)?;
         bytes.truncate(count);
+        let Some(head) = Head::parse(&bytes) else { return Ok(Vec::new()) };
+        // What is behind is the next record.
+        bytes.truncate(HEAD + head.length as usize);
+        bytes.drain(..HEAD);
         let is_truncated = parse_stamp(&bytes).is_some_and(|stamp| stamp.flags.has(Flags::TRUNCATED));
         let from = (STAMP + if is_truncated { 8 } else { 0 }).min(bytes.len());
         bytes.drain(..from);

@@ -97,9 +97,9 @@ impl Recorder {
         let work = move || {
             let begun = begin().and_then(|(path, options)| {
                 let header = filled(&options);
-                let files = Files::create(&path, &header).map_err(|error| with_causes(&error))?;
+                let files = Files::create(&path, &header).map_err(|error| mcp_os::causes::on_one_line(&error))?;
                 let begun = Loop::begin(Box::new(files), header, options, &for_thread, known);
-                begun.map(|begun| (path, begun)).map_err(|error| with_causes(&error))
+                begun.map(|begun| (path, begun)).map_err(|error| mcp_os::causes::on_one_line(&error))
             });
             match begun {
                 Ok((path, loops)) => {
@@ -223,17 +223,6 @@ struct Loop {
     redactor: Option<Redactor>,
     on_trouble: Option<TroubleListener>,
     trouble: Arc<Mutex<Option<String>>>,
-}
-
-/// An error with what lies under it, on one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(under) = cause {
-        text.push_str(&format!(": {under}"));
-        cause = under.source();
-    }
-    text
 }
 
 impl Loop {

@@ -44,7 +44,11 @@ fn bytes_are_kept_exactly() {
     });
     for (at, bytes) in (0..).zip(odd) {
         assert_eq!(made.session.payload(at).unwrap().unwrap(), bytes);
+        // Not a byte of the record behind it.
+        assert_eq!(made.session.payload_start(at, 4096).unwrap(), bytes);
+        assert_eq!(made.session.payload_start(at, 1).unwrap(), bytes[..1]);
     }
+    assert_eq!(made.session.payload_start(6, 4096).unwrap(), made.session.payload(6).unwrap().unwrap());
     let flags = made.session.index().get(3).unwrap().stamp.flags;
     assert!(flags.has(Flags::NO_NEWLINE) && flags.has(Flags::NOT_A_MESSAGE));
     assert!(

@@ -329,8 +329,8 @@ impl Daemon {
         }
         log_line("the socket is gone; it is made anew");
         let opened = match self.place.prepare() {
-            Ok(()) => door::open(&self.place).await.map_err(|e| crate::shim::chain(&e)),
-            Err(e) => Err(crate::shim::chain(&e)),
+            Ok(()) => door::open(&self.place).await.map_err(|e| mcp_os::causes::on_one_line(&e)),
+            Err(e) => Err(mcp_os::causes::on_one_line(&e)),
         };
         match opened {
             Ok((door, state)) => {

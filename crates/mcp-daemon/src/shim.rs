@@ -18,6 +18,9 @@ use crate::place::Place;
 /// How much is copied at once. A buffer this large is a mapping of its own for the usual allocators, so of its pages only those
 /// exist that a message has reached: a client of small messages has a smaller shim than with 64 KiB.
 const CHUNK: usize = 256 * 1024;
+/// So much of the input goes before there is a second thread: it fits the buffer of every new connection, so that the write cannot
+/// wait while nobody reads what comes back.
+const EARLY: usize = 4 * 1024;
 /// How often a daemon that ends before it answers is looked for again.
 const TRIES: u32 = 5;
 /// How long the daemon may take to answer. It starts no server before it does.
@@ -74,7 +77,7 @@ pub fn run(place: &Place, mut call: Call) -> Ended {
     let reader = Arc::clone(&gate);
     // Both are made here: a second thread that allocates gets a heap of its own.
     let (mut chunk, mut input) = (vec![0; CHUNK], vec![0; CHUNK]);
-    let mut waiting = if pump::has_input() { pump::read_input(&mut input).unwrap_or(0) } else { 0 };
+    let mut waiting = if pump::has_input() { pump::read_input(&mut input[..EARLY]).unwrap_or(0) } else { 0 };
     // What the client has said already goes on before there is a second thread: the daemon is at it meanwhile.
     if { &session.link }.write_all(&input[..waiting]).is_ok() {
         waiting = 0;
@@ -167,7 +170,7 @@ struct Session {
 
 /// Asks for a session until somebody answers.
 fn join(place: &Place, call: &Call) -> Result<Session, Ended> {
-    let failed = |e: &EnsureError| Ended::badly(4, chain(e));
+    let failed = |e: &EnsureError| Ended::badly(4, mcp_os::causes::on_one_line(e));
     let body = call.to_bytes();
     let mut hello = Head::RunOnce(body.len()).to_string().into_bytes();
     hello.extend_from_slice(&body);
@@ -223,16 +226,4 @@ fn fate(place: &Place, session: &str) -> Why {
         }
         _ => Why::Unknown,
     }
-}
-
-/// An error and its causes on one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }

@@ -6,6 +6,7 @@
 //! [`commit`](write::Prepared::commit).
 
 pub mod browser;
+pub mod causes;
 pub mod clock;
 pub mod detach;
 pub mod dirs;

@@ -155,7 +155,7 @@ pub(crate) fn run_here() -> ExitCode {
 
 /// Tells whoever started the daemon, and its log, why there is none.
 fn told(error: &ServeError) -> Exit {
-    let text = mcp_daemon::shim::chain(error);
+    let text = mcp_os::causes::on_one_line(error);
     let _ = writeln!(std::io::stderr(), "error: {text}");
     mcp_os::detach::report(&format!("error {text}"));
     match error {

@@ -72,12 +72,11 @@ impl Observer for Copies {
 impl Recording {
     /// Begins one, with a door at the meeting.
     pub(super) fn begin(hub: &Hub, wanted: Wanted, secrets: &[String]) -> Result<Self, String> {
-        let failed = |error: &dyn std::error::Error| crate::shim::chain(error);
         let Wanted { header, root, meeting } = wanted;
         let server = header.server.clone();
-        let path = Store::at(&root).path_for(&header).map_err(|error| failed(&error))?;
+        let path = Store::at(&root).path_for(&header).map_err(|error| mcp_os::causes::on_one_line(&error))?;
         let options = Options { header, redactor: Some(Redactor::new(secrets)), ..Options::default() };
-        let (recorder, sink) = Recorder::start(&path, options).map_err(|error| failed(&error))?;
+        let (recorder, sink) = Recorder::start(&path, options).map_err(|error| mcp_os::causes::on_one_line(&error))?;
         // Clients that were there before are told of; others say who they are.
         for client in hub.status().clients {
             let number = u32::try_from(client.id).unwrap_or(u32::MAX);

@@ -17,7 +17,6 @@ use tokio::task::JoinHandle;
 use super::Remote;
 use crate::log::Log;
 use crate::secret::secret;
-use crate::shim::chain;
 use crate::store::Http;
 
 /// The listener, if there is one.
@@ -85,5 +84,5 @@ impl Web {
 pub(super) fn remote(remote: Remote) -> Result<Box<dyn Connector>, String> {
     let vault = Some(Arc::new(Vault::new(&remote.dirs)));
     let options = RemoteOptions { headers: remote.headers, vault, ..RemoteOptions::new(remote.url) };
-    RemoteConnector::new(options).map(|c| Box::new(c) as Box<dyn Connector>).map_err(|e| chain(&e))
+    RemoteConnector::new(options).map(|c| Box::new(c) as Box<dyn Connector>).map_err(|e| mcp_os::causes::on_one_line(&e))
 }

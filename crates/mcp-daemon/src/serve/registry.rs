@@ -260,7 +260,7 @@ impl Daemon {
         if guard.is_none() {
             let started = std::env::current_exe()
                 .map_err(|e| e.to_string())
-                .and_then(|program| Guard::start(&program).map_err(|e| crate::shim::chain(&e)));
+                .and_then(|program| Guard::start(&program).map_err(|e| mcp_os::causes::on_one_line(&e)));
             match started {
                 Ok(started) => *guard = Some(Arc::new(started)),
                 Err(text) => self.set_problem("guard", Some(format!("{text}: servers would outlive a daemon that is killed"))),

@@ -270,7 +270,7 @@ impl Proxy {
         let answer = match call.send().await {
             Ok(answer) => Response::<reqwest::Body>::from(answer),
             Err(error) => {
-                let reason = super::tape::with_causes(&error.without_url());
+                let reason = mcp_os::causes::on_one_line(&error.without_url());
                 self.tape.note(format!("the server could not be called: {reason}"));
                 return ours(StatusCode::BAD_GATEWAY, format!("the server could not be called: {reason}"));
             }

@@ -140,7 +140,7 @@ impl Tape {
         let (recorder, tape) = match begun {
             Ok((recorder, sink)) => (Some(recorder), Self(Some(sink))),
             Err(error) => {
-                say(&format!("nothing is recorded: {}", with_causes(&error)));
+                say(&format!("nothing is recorded: {}", mcp_os::causes::on_one_line(&error)));
                 (None, Self(None))
             }
         };
@@ -225,15 +225,4 @@ impl Tape {
             sink.event(hop, event);
         }
     }
-}
-
-/// An error with what lies under it, on one line.
-pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(under) = cause {
-        text.push_str(&format!(": {under}"));
-        cause = under.source();
-    }
-    text
 }

@@ -284,7 +284,7 @@ impl Proxy {
         };
         let answer = match call.send().await {
             Ok(answer) => answer,
-            Err(error) => return failed(crate::tap::tape::with_causes(&error.without_url())),
+            Err(error) => return failed(mcp_os::causes::on_one_line(&error.without_url())),
         };
         let status = answer.status();
         let told = |data: Bytes| {
