@@ -79,15 +79,14 @@ impl App {
         let header = open.session.header();
         let counts = open.counts();
         let client = open.session.peer_name(Hop::Client(1));
-        let opened = |method: &str| matches!(method, "initialize" | "server/discover");
-        let revision = open.session.index().symbols.iter().find(|(_, method, _)| opened(method)).map(|(_, method, name)| {
-            // A modern opening names no revision: each request does.
-            if name.is_empty() { method.to_owned() } else { name.to_owned() }
-        });
+        let revision = open.opening.revision.as_deref().or(open.opening.era);
         let mut line = Line::new();
         line.put("mcp inspect", Role::Title).put("  ", Role::Text);
         line.put(&format!("{client} > {}", header.server), Role::Text);
-        line.put(&format!("  [{}{}]", header.transport, revision.map(|r| format!(" {r}")).unwrap_or_default()), Role::Dim);
+        line.put(
+            &format!("  [{}{}]", header.transport, revision.map(|r| format!(" {}", text::visible(r))).unwrap_or_default()),
+            Role::Dim,
+        );
         let mut right = Line::new();
         right.put(
             if open.session.is_ended() { "ended" } else { "REC" },

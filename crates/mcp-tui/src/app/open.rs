@@ -7,7 +7,7 @@ use std::time::Duration;
 use mcp_capture::event::Mark;
 use mcp_capture::file::Type;
 use mcp_capture::filter::{Filter, FilterError};
-use mcp_capture::{Row, RowKind, Session};
+use mcp_capture::{Opening, Row, RowKind, Session};
 
 use super::data::{FindingLine, Live, ToolLine};
 use super::detail::{self, Detail, Subject, Tab};
@@ -61,9 +61,14 @@ enum Frames {
     Fitting(Vec<u32>),
 }
 
+/// With so many rows the opening is over.
+const OPENED: u32 = 256;
+
 /// The session and all that is chosen about it.
 pub(super) struct Open {
     pub(super) session: Session,
+    /// How it was opened, as far as that is known.
+    pub(super) opening: Opening,
     filter: Filter,
     pub(super) filter_text: String,
     /// The rows that fit; none: all.
@@ -106,6 +111,7 @@ pub(super) struct Counts {
 impl Open {
     pub(super) fn new(session: Session) -> Self {
         let mut open = Self {
+            opening: Opening::of(&session),
             session,
             filter: Filter::all(),
             filter_text: String::new(),
@@ -150,6 +156,9 @@ impl Open {
         }
         if self.session.is_ended() && !was_ended {
             self.list.follow(false);
+        }
+        if before < OPENED {
+            self.opening = Opening::of(&self.session);
         }
         if !self.filter.is_all() {
             if changes.rows_changed {

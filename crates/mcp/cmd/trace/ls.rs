@@ -4,9 +4,7 @@ use clap_complete::engine::ArgValueCompleter;
 use mcp_capture::file::Type;
 use mcp_capture::store::Summary;
 use mcp_capture::text::{size, visible};
-use mcp_capture::{Direction, RowKind, Session, Status, when};
-use mcp_wire::Frame;
-use mcp_wire::methods::meta;
+use mcp_capture::{Opening, RowKind, Session, when};
 use serde::Serialize;
 
 use super::query::{self, Bounds};
@@ -155,7 +153,7 @@ fn of(summary: &Summary, session: Option<&Session>, problem: Option<String>) -> 
             errors += u64::from(row.status.is_bad());
             pending += u64::from(row.status.is_open());
         }
-        opening = self::opening(session);
+        opening = Opening::of(session);
         errors -= opening.refused_probes;
     }
     let header = &summary.header;
@@ -202,54 +200,4 @@ fn client_of(session: &Session) -> String {
         [one] => one.clone(),
         several => format!("{} clients", several.len()),
     }
-}
-
-/// How a session was opened.
-#[derive(Default)]
-struct Opening {
-    era: Option<&'static str>,
-    /// What the client asked for by `initialize`, or brought with its requests.
-    revision: Option<String>,
-    /// So many times the client tried the newer era first and the server did not know it: in order, and no error.
-    refused_probes: u64,
-}
-
-fn opening(session: &Session) -> Opening {
-    let told = session.peers().iter().find_map(|peer| match peer.era.as_str() {
-        "legacy" => Some("legacy"),
-        "modern" => Some("modern"),
-        _ => None,
-    });
-    let (mut tried, mut answered, mut revision, mut refused_probes) = (None, None, None, 0);
-    for row in session.rows().iter(session.index()).filter(|row| row.kind == RowKind::Operation) {
-        let (method, name) = session.index().symbols.get(row.operation);
-        let era = match method {
-            "initialize" => {
-                revision = (!name.is_empty()).then(|| name.to_owned());
-                "legacy"
-            }
-            "server/discover" | "subscriptions/listen" => "modern",
-            _ => continue,
-        };
-        tried = tried.or(Some(era));
-        if row.status == Status::Ok {
-            answered = answered.or(Some(era));
-        }
-        refused_probes += u64::from(method == "server/discover" && row.status == Status::Error);
-    }
-    let era = told.or(answered).or(tried);
-    // What a modern client asked a legacy server first is no era, and the other way round no revision.
-    if era == Some("modern") {
-        Opening { era, revision: brought(session), refused_probes: 0 }
-    } else {
-        Opening { era, revision, refused_probes }
-    }
-}
-
-/// The revision the first request brings with it.
-fn brought(session: &Session) -> Option<String> {
-    let mut rows = session.rows().iter(session.index());
-    let asked = rows.find(|row| row.kind == RowKind::Operation && row.direction == Direction::ToServer)?;
-    let message = session.payload(asked.first).ok()??;
-    Frame::parse(message).ok()?.get_string(&["params", "_meta", meta::PROTOCOL_VERSION])
 }
